@@ -1,0 +1,100 @@
+"""Compose a config from ``experiment=… key=value`` words and check it before anything is loaded."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from conf import rules
+from conf.schema import Config
+
+ROOT = Path(__file__).resolve().parent
+REPOSITORY = ROOT.parent
+
+
+class ConfigError(ValueError):
+    """A config that cannot be run: the message names the key, the value and the fix."""
+
+
+def load(overrides: Sequence[str], *, check: bool = True) -> Config:
+    """Compose ``conf/config.yaml`` with ``overrides`` and return it as the typed ``Config``.
+
+    A folder of the user's own config files comes in as ``hydra.searchpath=[file:///…]`` and a
+    package of theirs through ``PYTHONPATH``. Raises ConfigError.
+    """
+    plain = _composed(list(overrides))
+    try:
+        typed = OmegaConf.merge(OmegaConf.structured(Config), plain)
+        config = cast(Config, OmegaConf.to_object(typed))
+    except (OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(_explain(error, plain)) from None
+    if check:
+        problems = list(rules.problems(config))
+        if problems:
+            raise ConfigError("\n".join(problems))
+    return config
+
+
+def to_yaml(config: Config) -> str:
+    """The resolved config as YAML, as ``config.yaml`` of a run folder holds it."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config), sort_keys=True)
+
+
+def from_yaml(path: Path) -> Config:
+    """The typed config of a run folder's ``config.yaml``."""
+    typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(path))
+    return cast(Config, OmegaConf.to_object(typed))
+
+
+def options(group: str) -> list[str]:
+    """Names that may follow ``group=``, such as the experiments there are."""
+    return sorted(path.stem for path in (ROOT / group).glob("*.yaml"))
+
+
+def _composed(overrides: list[str]) -> DictConfig:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(ROOT), version_base="1.3", job_name="tact"):
+        try:
+            return compose(config_name="config", overrides=overrides)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_explain(error, None, overrides)) from None
+
+
+def _explain(error: Exception, plain: Any, overrides: Sequence[str] = ()) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    cause = error.__cause__
+    if cause is not None:
+        lines += [line.strip() for line in str(cause).splitlines() if line.strip()]
+    key = getattr(error, "full_key", None) or _named_key(lines, overrides)
+    message = f"config: {lines[0]}" if lines else f"config: {type(error).__name__}"
+    if key:
+        message += f"\n  key: {key}"
+        if plain is not None and (value := OmegaConf.select(plain, str(key))) is not None:
+            message += f" = {value!r}"
+        close = difflib.get_close_matches(str(key), list(_keys(Config)), n=3, cutoff=0.5)
+        if close:
+            message += f"\n  did you mean: {', '.join(close)}?"
+    elif len(lines) > 1:
+        message += "\n  " + "\n  ".join(lines[1:4])
+    return message + "\n  fix the key or its value; `python -m train --help` lists what there is"
+
+
+def _named_key(lines: Sequence[str], overrides: Sequence[str]) -> str | None:
+    for override in overrides:
+        key = override.lstrip("+~").split("=")[0]
+        if any(f"'{key}'" in line or f"'{key.split('.')[-1]}'" in line for line in lines):
+            return key
+    return None
+
+
+def _keys(schema: Any, prefix: str = "") -> Iterator[str]:
+    for name, node in OmegaConf.structured(schema).items_ex(resolve=False):
+        yield f"{prefix}{name}"
+        if isinstance(node, DictConfig) and node._metadata.object_type not in (dict, None):
+            yield from _keys(node._metadata.object_type, f"{prefix}{name}.")

@@ -1,0 +1,112 @@
+"""Pairs of options that cannot hold together, said before anything is loaded."""
+
+from collections.abc import Iterator
+
+from conf.schema import Config, StageConfig
+
+PARTS = ("tower", "interface", "language_model", "lora", "reader", "facts")
+OTHER_STEPS = ("report", "export")
+
+
+def problems(config: Config) -> Iterator[str]:
+    """One message for each thing that is wrong, each with key, value and fix."""
+    yield from _interface(config)
+    yield from _steps(config)
+    for name in stage_names(config):
+        if name in config.stage:
+            yield from _stage(name, config.stage[name], config)
+    yield from _model(config)
+
+
+def stage_names(config: Config) -> list[str]:
+    """The stages that this config runs, in order."""
+    if config.stages is not None:
+        return list(config.stages)
+    return [step for step in config.steps if step not in OTHER_STEPS]
+
+
+def _interface(config: Config) -> Iterator[str]:
+    interface = config.model.interface
+    if interface.kind not in ("open", "private"):
+        yield (
+            f"model.interface.kind={interface.kind}: choose open (tokens as they are) "
+            "or private (a stated number of bits a picture)"
+        )
+    if interface.kind == "private":
+        if interface.tokens < 1 or interface.bits < 1 or interface.bits % interface.tokens:
+            near = _divisors(interface.bits)
+            yield (
+                f"model.interface.bits={interface.bits} does not divide into "
+                f"model.interface.tokens={interface.tokens}: choose tokens of {near}"
+            )
+        elif interface.bits // interface.tokens > 16:
+            yield (
+                f"model.interface: {interface.bits // interface.tokens} bits a token would need "
+                f"2^{interface.bits // interface.tokens} words a token; at most 16: raise "
+                "model.interface.tokens"
+            )
+
+
+def _divisors(bits: int) -> str:
+    return ", ".join(str(n) for n in range(1, bits + 1) if bits % n == 0 and bits // n <= 16)
+
+
+def _steps(config: Config) -> Iterator[str]:
+    known = [*config.stage, *OTHER_STEPS]
+    for step in [*config.steps, *(config.stages or [])]:
+        if step not in known:
+            yield f"steps: unknown step {step!r}; known: {', '.join(known)}"
+    names = stage_names(config)
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        yield f"steps: {', '.join(sorted(repeated))} stands twice; a run trains each stage once"
+
+
+def _stage(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
+    where = f"stage.{name}"
+    for part in stage.train:
+        if part not in PARTS:
+            yield f"{where}.train: unknown part {part!r}; known: {', '.join(PARTS)}"
+    if "lora" in stage.train and "language_model" in stage.train:
+        yield f"{where}.train: lora and language_model exclude each other; keep one"
+    if stage.public_only and stage.people not in config.data.public:
+        yield (
+            f"{where}.people={stage.people}: this stage takes public people only; use one of "
+            f"{config.data.public}, or declare the split in data.public if its people are public"
+        )
+    if config.data.people and stage.people not in config.data.people:
+        yield f"{where}.people={stage.people}: no such split; there are {list(config.data.people)}"
+    if stage.columns not in ("messages", "preference"):
+        yield f"{where}.columns={stage.columns}: choose messages or preference"
+    if stage.references not in ("adapter_off", "cached", "none"):
+        yield f"{where}.references={stage.references}: choose adapter_off, cached or none"
+    if stage.columns == "preference" and "lora" not in stage.train and (
+        stage.references == "adapter_off"
+    ):
+        yield f"{where}.references=adapter_off needs lora in {where}.train; or use cached"
+    if stage.steps < 1 or stage.batch_size_rows < 1:
+        yield f"{where}: steps and batch_size_rows must be at least 1"
+    if "adversarial_tokens" in stage.losses and "interface" not in stage.train:
+        yield (
+            f"{where}.losses.adversarial_tokens has an effect only where the interface trains: "
+            f"add interface to {where}.train or drop the loss"
+        )
+    for loss, settings in stage.losses.items():
+        if "_target_" not in settings:
+            yield f"{where}.losses.{loss}: needs a _target_ (a function of a train.terms.Step)"
+
+
+def _model(config: Config) -> Iterator[str]:
+    model = config.model
+    if (model.id is None) == (model.parts is None):
+        yield "model: give either model.id (a Hub id or folder) or model.parts, not both or none"
+    if model.attention not in ("sdpa", "eager"):
+        yield (
+            f"model.attention={model.attention}: choose sdpa or eager (others are refused until "
+            "shown equal on one-sequence pairs)"
+        )
+    for kind in model.adversaries:
+        if kind not in ("linear", "mlp", "attention"):
+            yield f"model.adversaries: unknown {kind!r}; known: linear, mlp, attention"
+    if config.trainer.devices != 1 or config.trainer.strategy != "auto":
+        yield "trainer: one device only for now (devices=1 strategy=auto)"

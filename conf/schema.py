@@ -1,0 +1,137 @@
+"""The dataclass schema of a run: what may stand in a config, its types and units.
+
+A key that is not here is refused when the config is composed. Where a value may be the user's
+own code (a source, the rows of a stage, a loss) it is a mapping with a ``_target_``.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class DataConfig:
+    """Who is trained on: a source of pictures, split by person."""
+
+    source: dict[str, Any] = MISSING  # _target_: (cache=...) -> pictures table
+    people: dict[str, int] = field(default_factory=dict)  # split -> number of people
+    public: list[str] = field(default_factory=lambda: ["public"])  # splits whose people are public
+    max_rejects: float = 0.01  # share of bad rows past which a run stops
+    max_length_tokens: int = 512  # a longer row is a reject, never cut
+
+
+@dataclass
+class InterfaceConfig:
+    """What leaves the device: ``open`` (projector as it is) or ``private`` (codes of ``bits``)."""
+
+    kind: str = "open"
+    bits: int = 16  # bits a picture, all tokens together
+    tokens: int = 4  # words a picture; must divide bits
+
+
+@dataclass
+class LoraSettings:
+    """LoRA of the language model alone (peft)."""
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    targets: list[str] = field(
+        default_factory=lambda: [
+            "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+        ]
+    )  # fmt: skip
+
+
+@dataclass
+class ModelConfig:
+    """A pretrained model by ``id``, or one built from ``parts`` (a ``_target_``)."""
+
+    id: str | None = None  # Hub id or folder
+    revision: str | None = None
+    parts: dict[str, Any] | None = None  # _target_: () -> models.parts.Parts
+    interface: InterfaceConfig = field(default_factory=InterfaceConfig)
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    adversaries: list[str] = field(default_factory=lambda: ["linear", "mlp", "attention"])
+    dtype: str = "float32"
+    attention: str = "sdpa"  # eager | sdpa
+
+
+@dataclass
+class StageConfig:
+    """One stage of training: who, on what rows, which parts, which losses, how long."""
+
+    people: str = "private"  # the split it reads
+    public_only: bool = False  # refuse a split that is not declared public
+    rows: dict[str, Any] = MISSING  # _target_: (pictures, seed=, policy=) -> rows
+    train: list[str] = MISSING  # of: tower interface language_model lora reader facts
+    losses: dict[str, dict[str, Any]] = MISSING  # name -> {_target_, weight, ...}
+    columns: str = "messages"  # messages | preference
+    steps: int = MISSING
+    batch_size_rows: int = 32
+    learning_rate: float = 1e-3
+    adversary_learning_rate: float = 2e-3
+    warmup_steps: int = 20
+    weight_decay: float = 0.01
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    gradient_clip_norm: float = 1.0
+    flip: bool = False  # mirror half of the pictures
+    references: str = "adapter_off"  # adapter_off | cached | none
+
+
+@dataclass
+class TrainerConfig:
+    """Loop, devices and what is written on the way."""
+
+    accelerator: str = "cpu"
+    devices: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    threads: int = 2
+    checkpoint_every_steps: int = 50
+    validate_every_steps: int = 100
+    validation_rows: int = 64
+    log_every_steps: int = 10
+    cache_features: bool = True  # frozen tower: encode each picture once a stage
+    lm_head_chunk_positions: int = 4096
+    progress: bool = True
+
+
+@dataclass
+class ReportConfig:
+    """What the report measures and on how many people."""
+
+    split: str = "test"
+    people: int = 500
+    attack_split: str = "attack"
+    examples: int = 10
+    max_new_tokens: int = 24
+    batch_size_rows: int = 256
+    behaviour: bool = True
+    interface: bool = True
+
+
+@dataclass
+class Config:
+    """A whole run."""
+
+    run: str = MISSING
+    parent: str | None = None  # RUN or RUN@STAGE
+    parent_parts: list[str] | None = None  # take only these parts of the parent's model
+    description: str = ""
+    steps: list[str] = MISSING
+    stages: list[str] | None = None  # run only these stages, and no other step
+    seed: int = 0
+    checkpoints: str = "checkpoints"
+    cache: str = ".cache"
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    stage: dict[str, StageConfig] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
+    logger: dict[str, Any] = field(default_factory=dict)
+    site: dict[str, Any] = field(default_factory=dict)
+    dry_run: bool = False
+    json: bool = False

@@ -1,0 +1,1 @@
+"""VLMs from a Hub id or from parts, the private interface, readers and adversaries."""

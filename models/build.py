@@ -1,0 +1,90 @@
+"""From a config to a model: pretrained by id, or from parts; then the interface and heads."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from lineage.errors import TactError
+from models import families
+from models.interface import Codes
+from models.parts import Parts
+from models.vlm import VLM, OpenInterface
+
+Classes = Mapping[str, Sequence[str]]
+
+
+def whole_model(
+    *,
+    id: str | None,
+    revision: str | None,
+    make: Callable[[], tuple[Any, Any]] | None,
+    dtype: str,
+    attention: str,
+) -> tuple[Any, Any]:
+    """The image-text model and its processor, by Hub id or folder, or by calling ``make``."""
+    if id is None:
+        if make is None:
+            raise TactError("model: give model.id or model.parts")
+        model, processor = make()
+        return model.to(getattr(torch, dtype)), processor
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(
+            id, revision=revision, dtype=getattr(torch, dtype), attn_implementation=attention
+        )
+        return model, AutoProcessor.from_pretrained(id, revision=revision)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise TactError(
+            f"model.id={id}: it can't be loaded ({first}). Give a folder with config.json, "
+            "weights and processor files, or a Hub id that this machine can reach"
+        ) from error
+
+
+def vlm(
+    whole: Any,
+    processor: Any,
+    *,
+    interface: str,
+    bits: int,
+    tokens: int,
+    sensitive: Classes,
+    free: Classes,
+    readable: Classes,
+    adversaries: Sequence[str],
+    seed: int,
+) -> VLM:
+    """The VLM around ``whole``; what is new (codes, heads) is drawn from ``seed``."""
+    try:
+        parts = families.find(whole.config.model_type).parts(whole, processor)
+    except ValueError as error:
+        raise TactError(f"model: {error}") from error
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made, parts = _interface(parts, kind=interface, bits=bits, tokens=tokens)
+        model = VLM(
+            parts,
+            interface=made,
+            sensitive=sensitive,
+            free=free,
+            readable=readable,
+            adversaries=adversaries,
+        )
+    return model
+
+
+def _interface(
+    parts: Parts, *, kind: str, bits: int, tokens: int
+) -> tuple[Codes | OpenInterface, Parts]:
+    if kind == "open":
+        if parts.projector is None:
+            raise TactError("model.interface.kind=open: this model has no projector")
+        count = parts.encoder.tokens_per_picture
+        made = OpenInterface(parts.projector, tokens=count, hidden_size=parts.hidden_size)
+        return made, parts
+    codes = Codes(parts.feature_shape, bits=bits, tokens=tokens, hidden_size=parts.hidden_size)
+    encoder = replace(parts.encoder, tokens_per_picture=tokens)
+    return codes, replace(parts, encoder=encoder, projector=None)
