@@ -1,0 +1,1 @@
+"""Rows, consent, sources, collation and the embedded data set."""

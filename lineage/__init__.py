@@ -1,0 +1,1 @@
+"""Run folders: manifest, lock, atomic writes, who, exclude."""

@@ -1,0 +1,89 @@
+"""Files that are whole or not there: atomic writes, checked reads, hashes."""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lineage.errors import TactError
+
+
+class DiskFull(TactError):
+    """No space is left; what stood there before is untouched."""
+
+
+def write_with(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o644) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, flush it to disk, put it in place.
+
+    Whatever happens, ``path`` holds the old content or the new one, whole. Raises DiskFull.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskFull(
+                f"no space left to write {path.name}; what was saved before is whole. "
+                "Free space and run the same command again: it resumes"
+            ) from error
+        raise
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Atomic write of bytes."""
+    write_with(path, lambda file: _all(file, content), mode=mode)
+
+
+def write_text(path: Path, content: str, *, mode: int = 0o644) -> None:
+    """Atomic write of UTF-8 text."""
+    write_bytes(path, content.encode(), mode=mode)
+
+
+def write_json(path: Path, content: Any, *, mode: int = 0o644) -> None:
+    """Atomic write of JSON, indented, with a closing newline."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", mode=mode)
+
+
+def read_json(path: Path) -> Any:
+    """JSON of a file; TactError where it is missing or cut off."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise TactError(f"{path.name} is missing in {path.parent.name}/: is it a run?") from None
+    except json.JSONDecodeError as error:
+        raise TactError(f"{path.name} in {path.parent.name}/ is no whole JSON: {error}") from None
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _all(file: BinaryIO, content: bytes) -> None:
+    file.write(content)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,209 @@
+"""The run folder: everything that a run needs to be resumed, attacked again or exported."""
+
+import difflib
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lineage import files, provenance
+from lineage.errors import TactError
+
+RUNNING, DONE, INHERITED = "running", "done", "inherited"
+
+
+@dataclass
+class StageState:
+    """One stage of a run, as the manifest lists it."""
+
+    stage: str
+    state: str
+    trains: list[str]
+    steps: int
+    weights_sha256: str | None = None
+    ended: str | None = None
+
+
+@dataclass
+class Manifest:
+    """What a run is made of. Never a key of a private mechanism."""
+
+    version: int = 1
+    created: str = ""
+    revision: str = ""
+    dirty: bool = False
+    packages: dict[str, str] = field(default_factory=dict)
+    seed: int = 0
+    data_fingerprint: str | None = None
+    parent: dict[str, Any] | None = None
+    stages: list[StageState] = field(default_factory=list)
+    finished: bool = False
+
+
+class RunFolder:
+    """``checkpoints/<run>/``; open it with ``RunFolder.open`` and hold ``lock()`` to write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, path.name
+
+    @classmethod
+    def open(cls, name: str, *, checkpoints: Path) -> "RunFolder":
+        """The folder of that name, made if it isn't there; TactError on a name it can't have."""
+        folder = cls(_named(name, checkpoints))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.private.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    @classmethod
+    def existing(cls, name: str, *, checkpoints: Path) -> "RunFolder":
+        """The folder of a run that was begun; TactError, with the runs there are, if none was."""
+        folder = cls(_named(name, checkpoints))
+        if not (folder.path / "manifest.json").exists():
+            there = sorted(p.parent.name for p in checkpoints.glob("*/manifest.json"))
+            raise TactError(f"run={name}: no such run; there are: {', '.join(there) or 'none'}")
+        return folder
+
+    @property
+    def private(self) -> Path:
+        """For what is private: never exported."""
+        return self.path / "private"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder alone; TactError where another process does. Dies with the process."""
+        with (self.path / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise TactError(
+                    f"run={self.name} is in use by process {file.read().strip() or '?'}: "
+                    "wait for it, stop it, or choose another run="
+                ) from None
+            file.seek(0)
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def read(self) -> Manifest:
+        """The manifest; a fresh one where the run has just begun."""
+        path = self.path / "manifest.json"
+        if not path.exists():
+            revision, dirty = provenance.git_revision()
+            return Manifest(
+                created=now(), revision=revision, dirty=dirty, packages=provenance.packages()
+            )
+        raw = files.read_json(path)
+        raw["stages"] = [StageState(**stage) for stage in raw["stages"]]
+        return Manifest(**raw)
+
+    def write(self, manifest: Manifest) -> None:
+        """Put the manifest in place, whole."""
+        files.write_json(self.path / "manifest.json", asdict(manifest))
+
+    def keep_config(self, text: str, *, ignore: tuple[str, ...] = ()) -> None:
+        """Write the resolved config, or refuse one that differs from what the run began with.
+
+        Lines whose key is in ``ignore`` (at any depth) may differ.
+        """
+        path = self.path / "config.yaml"
+        if path.exists():
+            old, new = (_without(t, ignore) for t in (path.read_text(), text))
+            changed = [
+                line
+                for line in difflib.unified_diff(old, new, lineterm="", n=0)
+                if line[:1] in "+-" and line[:3] not in ("+++", "---")
+            ]
+            if changed:
+                raise TactError(
+                    f"run={self.name} began with another config:\n  "
+                    + "\n  ".join(changed[:20])
+                    + "\nRestore these, or choose another run= (parent= starts from this one)"
+                )
+        files.write_text(path, text)
+
+    def stage_dir(self, stage: str) -> Path:
+        """``stages/<n>-<stage>/``, n counting the stages of the manifest from 1."""
+        names = [s.stage for s in self.read().stages]
+        number = names.index(stage) + 1 if stage in names else len(names) + 1
+        return self.path / "stages" / f"{number}-{stage}"
+
+    def begin(self, stage: str, *, trains: list[str], steps: int) -> Path:
+        """Enter the stage into the manifest as running; returns its folder."""
+        manifest = self.read()
+        if stage not in [s.stage for s in manifest.stages]:
+            manifest.stages.append(StageState(stage, RUNNING, trains, steps))
+            self.write(manifest)
+        folder = self.stage_dir(stage)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def end(self, stage: str) -> None:
+        """Mark the stage done, with its weights' hash."""
+        manifest = self.read()
+        state = next(s for s in manifest.stages if s.stage == stage)
+        state.state, state.ended = DONE, now()
+        state.weights_sha256 = files.sha256(self.weights(stage))
+        self.write(manifest)
+
+    def weights(self, stage: str) -> Path:
+        """The stage's trained weights."""
+        return self.stage_dir(stage) / "model.safetensors"
+
+    def finished_stages(self) -> list[StageState]:
+        """Stages whose weights are whole, in order; TactError where a hash doesn't match."""
+        done = [s for s in self.read().stages if s.state in (DONE, INHERITED)]
+        for state in done:
+            path = self.weights(state.stage)
+            if not path.exists() or files.sha256(path) != state.weights_sha256:
+                raise TactError(
+                    f"run={self.name}: the weights of stage {state.stage} are missing or not those "
+                    f"that were saved; train it again (stages=[{state.stage}]) or restore the file"
+                )
+        return done
+
+    def inherit(self, parent: "RunFolder", *, upto: str | None) -> None:
+        """Copy the parent's finished stages, up to ``upto``; TactError where it has not got it."""
+        states = parent.finished_stages()
+        names = [s.stage for s in states]
+        if not names or (upto is not None and upto not in names):
+            raise TactError(
+                f"parent={parent.name}{'@' + upto if upto else ''}: that stage is not finished; "
+                f"finished: {', '.join(names) or 'none'}. Run the parent again: it resumes"
+            )
+        manifest = self.read()
+        if manifest.stages:
+            return
+        last = names.index(upto) if upto else len(names) - 1
+        kept = states[: last + 1]
+        manifest.parent = {"run": parent.name, "stage": kept[-1].stage,
+                           "weights": kept[-1].weights_sha256}  # fmt: skip
+        for number, state in enumerate(kept, start=1):
+            folder = self.path / "stages" / f"{number}-{state.stage}"
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(parent.weights(state.stage), folder / "model.safetensors")
+            state.state = INHERITED
+        manifest.stages = kept
+        self.write(manifest)
+
+
+def now() -> str:
+    """The time in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _named(name: str, checkpoints: Path) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise TactError(f"run={name!r}: use letters, digits, '.', '_' and '-' only")
+    return checkpoints / name
+
+
+def _without(text: str, ignore: tuple[str, ...]) -> list[str]:
+    return [x for x in text.splitlines() if x.strip().split(":")[0] not in ignore]

@@ -1,0 +1,1 @@
+"""Staged training on Lightning; runs the steps of an experiment."""

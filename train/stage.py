@@ -1,0 +1,162 @@
+"""The one LightningModule of all stages: forward, named losses, weighted sum, log."""
+
+import math
+import resource
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from conf.schema import StageConfig
+from data.collate import Batch
+from lineage.errors import TactError
+from models.vlm import VLM
+from train.terms import Step
+
+Term = Callable[[Step], Tensor]
+
+
+class Stage(pl.LightningModule):
+    """Trains the parts that the stage names with the losses that it names.
+
+    Checkpoints hold what trains and nothing else; the rest is rebuilt from where it came from.
+    """
+
+    strict_loading = False
+
+    def __init__(
+        self,
+        model: VLM,
+        config: StageConfig,
+        *,
+        terms: Mapping[str, Term],
+        words: Tensor,
+        features: Tensor | None = None,
+        references: Mapping[str, Tensor] | None = None,
+        chunk: int = 4096,
+    ) -> None:
+        super().__init__()
+        self.model, self.config, self.terms = model, config, dict(terms)
+        self.weights = {name: float(config.losses[name].get("weight", 1.0)) for name in terms}
+        self.features, self.references, self.chunk = features, references, chunk
+        self.register_buffer("words", words, persistent=False)
+        self.trainable = model.train_only([*config.train, *adversaries(config)])
+        self._started = time.perf_counter()
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Weighted sum of the mean of each term over the batch's rows."""
+        values = self._values(batch)
+        total = torch.stack([self.weights[k] * v.mean() for k, v in values.items()]).sum()
+        if not torch.isfinite(total):
+            raise self._failure(batch, "the loss is not finite")
+        self._log(batch, values, total)
+        return total
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """The same terms on people that are not trained on."""
+        for name, value in self._values(batch).items():
+            self.log(f"validation/{name}", value.mean(), batch_size=batch.rows)
+
+    def _values(self, batch: Batch) -> dict[str, Tensor]:
+        try:
+            step = self.step_of(batch)
+            return {name: term(step) for name, term in self.terms.items()}
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise self._failure(batch, str(error).splitlines()[0]) from error
+
+    def step_of(self, batch: Batch) -> Step:
+        """What the terms are given."""
+        cached = None if self.features is None else self.features[batch.pictures]
+        references = None
+        if self.references is not None:
+            both = torch.stack([self.references[r] for r in batch.row_ids])  # (B, 2)
+            references = both.T.flatten()
+        tower = "tower" in self.config.train
+        if tower and self.config.flip and self.training and batch.pixel_values is not None:
+            mirrored = torch.rand(len(batch.pixel_values)) < 0.5
+            batch.pixel_values[mirrored] = batch.pixel_values[mirrored].flip(-1)
+        return Step(
+            model=self.model,
+            batch=batch,
+            words=self.words,  # type: ignore[arg-type]
+            progress=self.global_step / self.config.steps,
+            cached_features=cached,
+            cached_references=references,
+            chunk=self.chunk,
+            train_tower=tower,
+        )
+
+    def _failure(self, batch: Batch, reason: str) -> TactError:
+        rows = ", ".join(batch.row_ids[:8]) + (" …" if batch.rows > 8 else "")
+        return TactError(
+            f"step {self.global_step}: {reason}. Rows: {rows}. "
+            "Look at them (python -m data show), or lower the learning rate"
+        )
+
+    def _log(self, batch: Batch, values: Mapping[str, Tensor], total: Tensor) -> None:
+        now = time.perf_counter()
+        seconds, self._started = now - self._started, now
+        self.log("loss", total, prog_bar=True, batch_size=batch.rows)
+        for name, value in values.items():
+            self.log(f"loss/{name}", value.mean(), batch_size=batch.rows)
+        self.log("rows_per_second", batch.rows / seconds, batch_size=batch.rows)
+        tokens = float((batch.segments >= 0).sum())
+        self.log("tokens_per_second", tokens / seconds, batch_size=batch.rows)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        self.log("memory_peak_mib", peak, batch_size=batch.rows)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW (adversaries with their own rate), linear warm-up, then cosine to 5 %."""
+        config = self.config
+        ours = [p for n, p in self.trainable.items() if not _is_adversary(n)]
+        theirs = [p for n, p in self.trainable.items() if _is_adversary(n)]
+        groups: list[dict[str, Any]] = [{"params": ours, "lr": config.learning_rate}]
+        if theirs:
+            groups.append({"params": theirs, "lr": config.adversary_learning_rate})
+        first, second = config.betas
+        optimizer = torch.optim.AdamW(
+            groups, weight_decay=config.weight_decay, betas=(first, second)
+        )
+        curve = partial(warmup_cosine, warmup=config.warmup_steps, steps=config.steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, curve)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what trains, and the random state."""
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {f"model.{n}": state[f"model.{n}"] for n in self.trainable}
+        checkpoint["random_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the random state up again where it was."""
+        missing = [n for n in self.trainable if f"model.{n}" not in checkpoint["state_dict"]]
+        if missing:
+            raise TactError(
+                f"checkpoint: it lacks {missing[0]} and {len(missing) - 1} more; it is of another "
+                "model. Choose another run= or restore the config"
+            )
+        torch.set_rng_state(checkpoint["random_state"])
+
+
+def adversaries(config: StageConfig) -> list[str]:
+    """The adversaries that train beside the stage's parts, by the losses that name them."""
+    wanted = {"adversarial_tokens": "token_adversary", "adversarial_answers": "answer_adversary"}
+    return [part for loss, part in wanted.items() if loss in config.losses]
+
+
+def _is_adversary(name: str) -> bool:
+    return name.startswith(("token_adversary", "answer_adversary"))
+
+
+def warmup_cosine(step: int, *, warmup: int, steps: int, floor: float = 0.05) -> float:
+    """Factor of the learning rate: linear over ``warmup`` steps, cosine down to ``floor``."""
+    rise = min(1.0, (step + 1) / max(1, warmup))
+    fall = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+    return rise * fall
