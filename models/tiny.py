@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from data.dialogues import all_texts
+from data.dialogues.corpus import all_texts
 
 SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<image>", "<|system|>", "<|user|>", "<|assistant|>")
 CHAT = (

@@ -1,0 +1,53 @@
+"""Tables of pictures: reading them without decoding, and parting them by person."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, Image
+
+from data.errors import DataError
+
+
+def listed(pictures: Dataset) -> list[dict[str, Any]]:
+    """The table as a list of rows, pictures referred to ({path, bytes}) and not decoded."""
+    rows: list[dict[str, Any]] = pictures.cast_column("image", Image(decode=False)).to_list()
+    return rows
+
+
+def split_people(
+    pictures: Dataset, people: Mapping[str, int], *, seed: int
+) -> dict[str, Dataset]:
+    """Disjoint splits by person, ``people`` of them each, drawn by ``seed``.
+
+    DataError where the source has fewer people than asked for, or none.
+    """
+    subjects = sorted(set(pictures["subject_id"]))
+    wanted = sum(people.values())
+    if not subjects:
+        raise DataError("data.source: it has no people; look at the folder or file it names")
+    if wanted > len(subjects):
+        raise DataError(
+            f"data.people asks for {wanted} people ({dict(people)}); the source has "
+            f"{len(subjects)}: ask for fewer, or bring more"
+        )
+    order = np.random.default_rng([seed, 11]).permutation(len(subjects))
+    home: dict[str, str] = {}
+    at = 0
+    for split, count in people.items():
+        home.update({subjects[i]: split for i in order[at : at + count]})
+        at += count
+    where = np.array([home.get(s, "") for s in pictures["subject_id"]])
+    return {split: pictures.select(np.flatnonzero(where == split)) for split in people}
+
+
+def check_disjoint(splits: Mapping[str, Dataset]) -> None:
+    """DataError that names a person who is in two splits."""
+    home: dict[str, str] = {}
+    for split, table in splits.items():
+        for subject in set(table["subject_id"]):
+            if home.setdefault(subject, split) != split:
+                raise DataError(
+                    f"person {subject} is in the splits {home[subject]} and {split}: part the "
+                    "source by subject_id, or leave the splitting to data.people"
+                )

@@ -1,0 +1,42 @@
+"""Policies: which attributes are used only with consent, which never, and what is bounded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from data.attributes import FREE, SENSITIVE
+from data.errors import DataError
+
+
+@dataclass(frozen=True)
+class Policy:
+    """For one use: attribute → why; the bounds that an export is checked against."""
+
+    name: str
+    sensitive: dict[str, str]  # used only with consent
+    prohibited: dict[str, str]  # never inferred or used, consent or not
+    bounds: dict[str, float]
+
+    @property
+    def readable(self) -> dict[str, tuple[str, ...]]:
+        """Attributes that a reader may be trained for and shown: free ones and sensitive ones."""
+        return {**{k: SENSITIVE[k] for k in self.sensitive}, **FREE}
+
+
+def policy(raw: Mapping[str, Any]) -> Policy:
+    """The policy of a ``conf/policy`` file; DataError where it leaves an attribute open."""
+    sensitive = {str(k): str(v) for k, v in (raw.get("sensitive") or {}).items()}
+    prohibited = {str(k): str(v) for k, v in (raw.get("prohibited") or {}).items()}
+    name = str(raw.get("name", "?"))
+    for attribute in (*sensitive, *prohibited):
+        if attribute not in SENSITIVE:
+            raise DataError(
+                f"policy={name}: unknown attribute {attribute!r}; known: {', '.join(SENSITIVE)}"
+            )
+    both = sensitive.keys() & prohibited.keys()
+    if both:
+        raise DataError(f"policy={name}: {', '.join(both)} is both sensitive and prohibited")
+    open_ = [a for a in SENSITIVE if a not in sensitive and a not in prohibited]
+    if open_:
+        raise DataError(f"policy={name}: says nothing of {', '.join(open_)}; add each to a list")
+    return Policy(name, sensitive, prohibited, dict(raw.get("bounds") or {}))

@@ -1,0 +1,1 @@
+"""Rendered people with ground truth that no photograph has."""

@@ -1,0 +1,94 @@
+"""Checkpoints that are whole or not there, written at step boundaries only."""
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any, BinaryIO
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.io import CheckpointIO
+
+from lineage import files
+from lineage.errors import TactError
+
+LAST = "last.ckpt"
+
+
+class Interrupted(TactError):
+    """Training stopped on a signal after saving; the same command goes on."""
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Atomic writes; reads without unpickling code (``weights_only``)."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write ``checkpoint`` to ``path``, whole or not at all. Raises DiskFull."""
+
+        def write(file: BinaryIO) -> None:
+            torch.save(checkpoint, file)
+
+        files.write_with(Path(path), write)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, **_: Any) -> dict[str, Any]:
+        """Read a checkpoint onto the CPU; TactError where it isn't whole."""
+        try:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise TactError(
+                f"{Path(path).name} in {Path(path).parent.name}/ can't be read: {error}. "
+                "Remove it and run the same command: the stage starts again"
+            ) from error
+        return dict(loaded)
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove it, if it is there."""
+        Path(path).unlink(missing_ok=True)
+
+
+class SaveLast(pl.Callback):
+    """Saves every so many steps, and at the next step boundary after SIGINT or SIGTERM."""
+
+    def __init__(self, folder: Path, *, every: int) -> None:
+        self.path, self.every = folder / LAST, every
+        self.caught: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the signals; the handler does nothing but note them."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Save where it is due; after a signal stop as well."""
+        step = trainer.global_step
+        due = step % self.every == 0 or self.caught is not None
+        if due and step < trainer.max_steps:
+            trainer.save_checkpoint(self.path)
+        if self.caught is not None and step < trainer.max_steps:
+            raise Interrupted(
+                f"stopped by {signal.Signals(self.caught).name} at step {step}, saved; "
+                "the same command with run= goes on from there"
+            )
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.caught = number
+
+
+def steps_done(path: Path) -> int:
+    """Optimiser steps behind a checkpoint; 0 where there is none."""
+    if not path.exists():
+        return 0
+    return int(AtomicCheckpointIO().load_checkpoint(path)["global_step"])

@@ -1,0 +1,148 @@
+"""A stage's rows: made or read, encoded, checked, and served in a resumable order.
+
+The order is a function of (seed, step) alone, so a run that goes on from step s draws what it
+would have drawn without the break.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset, Image, List
+from torch.utils.data import DataLoader, Sampler
+
+from data.collate import Collator, open_picture
+from data.encode import EncodedRow, Encoder, RowError, encode
+from data.errors import DataError
+from lineage import files
+
+
+@dataclass(frozen=True)
+class EncodedSet:
+    """Rows of a stage as ids, with the distinct pictures that they show."""
+
+    rows: list[EncodedRow]
+    pictures: list[Any]
+    number: dict[str, int]  # picture's key → its place in ``pictures``
+
+    def index(self, picture: Any) -> int:
+        """Place of a picture among the distinct ones."""
+        return self.number[key_of(picture)]
+
+
+def encoded_set(
+    rows: Dataset, encoder: Encoder, *, max_length: int, max_rejects: float, rejects: Path
+) -> EncodedSet:
+    """Encode all rows; bad ones are counted, named in ``rejects`` and bounded.
+
+    Raises DataError where more than ``max_rejects`` (a share) of them are bad, or none is left.
+    """
+    rows = undecoded(rows)
+    good: list[EncodedRow] = []
+    bad: list[dict[str, str]] = []
+    readable: dict[str, str | None] = {}
+    for row in rows:
+        try:
+            encoded = encode(row, encoder)
+            if len(encoded) > max_length:
+                raise RowError(f"{len(encoded)} tokens; data.max_length_tokens={max_length}")
+            _check_pictures(encoded, readable)
+            good.append(encoded)
+        except RowError as error:
+            bad.append({"row_id": str(row.get("row_id")), "reason": str(error)})
+    if bad:
+        files.write_text(rejects, "".join(json.dumps(b) + "\n" for b in bad), mode=0o600)
+    if len(bad) > max_rejects * len(rows) or not good:
+        raise DataError(_rejected(bad, len(rows), max_rejects, rejects))
+    distinct: dict[str, Any] = {}
+    for row_ in good:
+        for picture in row_.pictures:
+            distinct.setdefault(key_of(picture), picture)
+    return EncodedSet(good, list(distinct.values()), {k: i for i, k in enumerate(distinct)})
+
+
+def undecoded(rows: Dataset) -> Dataset:
+    """The rows with their image columns left as they are on disk."""
+    for column, feature in rows.features.items():
+        if isinstance(feature, Image):
+            rows = rows.cast_column(column, Image(decode=False))
+        elif isinstance(feature, List) and isinstance(feature.feature, Image):
+            rows = rows.cast_column(column, List(Image(decode=False)))
+    return rows
+
+
+def key_of(picture: Any) -> str:
+    """What tells two pictures apart without decoding them."""
+    if isinstance(picture, dict) and picture.get("bytes") is not None:
+        return f"bytes-{hash(picture['bytes'])}"
+    return str(picture["path"] if isinstance(picture, dict) else picture)
+
+
+def _check_pictures(row: EncodedRow, readable: dict[str, str | None]) -> None:
+    for picture in row.pictures:
+        key = key_of(picture)
+        if key not in readable:
+            try:
+                open_picture(picture)
+                readable[key] = None
+            except DataError as error:
+                readable[key] = str(error)
+        if reason := readable[key]:
+            raise RowError(reason)
+
+
+def _rejected(
+    bad: Sequence[dict[str, str]], total: int, allowed: float, rejects: Path
+) -> str:
+    reasons = Counter(b["reason"].split(":")[0] for b in bad).most_common(3)
+    listed = "; ".join(f"{count} x {reason}" for reason, count in reasons)
+    return (
+        f"{len(bad)} of {total} rows are bad ({listed}); data.max_rejects allows "
+        f"{allowed:.1%}. They are named in {rejects.name} of the run's private/ folder: "
+        "mend them, or raise data.max_rejects"
+    )
+
+
+class StepSampler(Sampler[list[int]]):
+    """Batches of row numbers, one a step, each epoch another permutation, from ``start`` on."""
+
+    def __init__(self, rows: int, *, batch: int, steps: int, seed: int, start: int = 0) -> None:
+        self.rows, self.batch, self.steps = rows, min(batch, rows), steps
+        self.seed, self.start = seed, start
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        per_epoch = self.rows // self.batch
+        epoch, order = -1, torch.empty(0)
+        for step in range(self.start, self.steps):
+            if step // per_epoch != epoch:
+                epoch = step // per_epoch
+                generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+                order = torch.randperm(self.rows, generator=generator)
+            at = (step % per_epoch) * self.batch
+            yield order[at : at + self.batch].tolist()
+
+
+def loader(
+    encoded: EncodedSet,
+    encoder: Encoder,
+    *,
+    batch: int,
+    steps: int,
+    seed: int,
+    start: int,
+    pixels: bool,
+) -> DataLoader[Any]:
+    """Batches of ``encoded`` from step ``start`` on."""
+    collator = Collator(encoder, index=encoded.index, pixels=pixels)
+    sampler = StepSampler(len(encoded.rows), batch=batch, steps=steps, seed=seed, start=start)
+    rows: Any = encoded.rows
+    return DataLoader(rows, batch_sampler=sampler, collate_fn=collator)
+
+
