@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -59,6 +60,7 @@ def options(group: str) -> list[str]:
 
 def _composed(overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
+    ConfigStore.instance().store(name="schema", node=Config)
     with initialize_config_dir(config_dir=str(ROOT), version_base="1.3", job_name="tact"):
         try:
             return compose(config_name="config", overrides=overrides)

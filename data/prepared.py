@@ -1,0 +1,38 @@
+"""From a config to splits of pictures: the one way in, for training and evaluation alike."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from datasets import Dataset
+
+from conf import target
+from conf.compose import REPOSITORY
+from conf.schema import Config
+from data.errors import DataError
+from data.sources import splits
+
+
+def cache_folder(config: Config) -> Path:
+    """Where prepared data are kept; relative paths are the checkout's."""
+    path = Path(config.cache).expanduser()
+    return path if path.is_absolute() else REPOSITORY / path
+
+
+def prepared(config: Config) -> dict[str, Dataset]:
+    """The config's source, built or read, parted by person. Raises DataError."""
+    make = target.function(config.data.source, where="data.source")
+    table = make(cache=str(cache_folder(config)))
+    if not config.data.people:
+        raise DataError("data.people: say how many people each split has, as {private: 20}")
+    return splits(table, config.data.people, seed=config.seed)
+
+
+def fingerprint(parted: Mapping[str, Dataset]) -> str:
+    """Hash of who is in which split and what their pictures are called."""
+    digest = hashlib.sha256()
+    for name, table in parted.items():
+        digest.update(name.encode())
+        for row in zip(table["picture_id"], table["subject_id"], strict=True):
+            digest.update("\t".join(row).encode())
+    return digest.hexdigest()[:24]

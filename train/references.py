@@ -1,0 +1,53 @@
+"""Reference log-probabilities, computed once and kept by what they depend on."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from data.collate import Collator
+from lineage import files
+from models.vlm import VLM
+from train.rows import EncodedSet
+from train.terms import Step
+
+
+@torch.no_grad()
+def cached(
+    model: VLM, encoded: EncodedSet, features: Tensor | None, *, folder: Path, batch: int
+) -> Mapping[str, Tensor]:
+    """Row id → reference log-probabilities of chosen and rejected, (2,).
+
+    Kept in ``folder`` (private) under a fingerprint of the model's weights and the rows: a
+    change of either is a new file, never a stale hit.
+    """
+    path = folder / f"references-{fingerprint(model, encoded)}.safetensors"
+    if path.exists():
+        return load_file(path)
+    model.eval()
+    collator = Collator(model.parts.encoder, index=encoded.index, pixels=features is None)
+    found: dict[str, Tensor] = {}
+    words = torch.zeros(0, 0)
+    for at in range(0, len(encoded.rows), batch):
+        made = collator(encoded.rows[at : at + batch])
+        own = None if features is None else features[made.pictures]
+        step = Step(model=model, batch=made, words=words, progress=0.0, cached_features=own)
+        chosen, rejected = step.reference_logps().chunk(2)
+        for i, row in enumerate(made.row_ids):
+            found[row] = torch.stack([chosen[i], rejected[i]])
+    files.write_bytes(path, save(found), mode=0o600)
+    return found
+
+
+def fingerprint(model: VLM, encoded: EncodedSet) -> str:
+    """Hash of all weights and of all rows' ids and pictures."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    for row in encoded.rows:
+        digest.update(repr((row.row_id, row.prompt, row.answers, row.pictures)).encode())
+    return digest.hexdigest()[:24]

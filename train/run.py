@@ -1,0 +1,117 @@
+"""An experiment's steps, one after the other: stages here, the others as their own doors."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from conf import compose, rules
+from conf.compose import REPOSITORY
+from conf.schema import Config
+from data import prepared
+from data.errors import DataError
+from data.policy import Policy, policy
+from lineage.errors import TactError
+from lineage.run import RunFolder
+from train.fit import console, fit
+
+HARMLESS = ("run", "dry_run", "json", "progress", "steps", "stages", "checkpoints", "cache", "threads")
+
+
+def checkpoints_folder(config: Config) -> Path:
+    """Where run folders lie; a relative path is the checkout's."""
+    path = Path(config.checkpoints).expanduser()
+    return path if path.is_absolute() else REPOSITORY / path
+
+
+def execute(config: Config) -> dict[str, Any]:
+    """Run what is left of the config's steps; returns what was done. Raises TactError."""
+    rule = policy(config.policy)
+    if config.dry_run:
+        return {"run": config.run, "steps": config.stages or config.steps, "dry_run": True}
+    run = RunFolder.open(config.run, checkpoints=checkpoints_folder(config))
+    with run.lock():
+        run.keep_config(compose.to_yaml(config), ignore=HARMLESS)
+        _enter(config, run)
+        splits = prepared.prepared(config)
+        _check_people(config, splits)
+        _note_data(config, run, splits)
+        for step in config.stages or config.steps:
+            _step(config, step, run, splits, rule)
+        manifest = run.read()
+        manifest.finished = True
+        run.write(manifest)
+    return {"run": config.run, "folder": str(run.path), "stages": [s.stage for s in manifest.stages]}
+
+
+def _enter(config: Config, run: RunFolder) -> None:
+    if config.parent:
+        name, _, stage = config.parent.partition("@")
+        parent = RunFolder.existing(name, checkpoints=checkpoints_folder(config))
+        run.inherit(parent, upto=stage or None)
+    manifest = run.read()
+    manifest.seed = config.seed
+    run.write(manifest)
+
+
+def _note_data(config: Config, run: RunFolder, splits: Mapping[str, Dataset]) -> None:
+    manifest = run.read()
+    found = prepared.fingerprint(splits)
+    if manifest.data_fingerprint not in (None, found):
+        raise TactError(
+            f"run={run.name}: the source's people or pictures have changed since it began; "
+            "restore them, or choose another run="
+        )
+    manifest.data_fingerprint = found
+    run.write(manifest)
+
+
+def _check_people(config: Config, splits: Mapping[str, Dataset]) -> None:
+    for name in rules.stage_names(config):
+        people = config.stage[name].people
+        if people not in splits or not len(splits[people]):
+            raise DataError(f"stage.{name}.people={people}: no such split, or no people in it")
+
+
+def _step(
+    config: Config,
+    step: str,
+    run: RunFolder,
+    splits: Mapping[str, Dataset],
+    rule: Policy,
+) -> None:
+    done = {s.stage for s in run.finished_stages()}
+    if step == "report":
+        _door("evaluation", config, run)
+    elif step == "export":
+        _door("export", config, run)
+    elif step not in done:
+        _needs(config, step, done)
+        fit(config, step, run, splits, rule)
+
+
+def _needs(config: Config, step: str, done: set[str]) -> None:
+    """A stage alone needs a model to start from: a parent's, an earlier stage's or a pretrained."""
+    order = [s for s in config.steps if s not in rules.OTHER_STEPS]
+    before = order[: order.index(step)] if step in order else order
+    if config.model.id is None and before and not done:
+        raise TactError(
+            f"stages=[{step}]: the model has no weights to start from (missing: "
+            f"{', '.join(before)}). Give parent=RUN, model.id=…, or run the earlier stages too"
+        )
+
+
+def _door(room: str, config: Config, run: RunFolder) -> None:
+    console.print(f"{room}: {run.name} after {run.finished_stages()[-1].stage}")
+    words = [f"run={run.name}", f"checkpoints={run.path.parent}", f"cache={config.cache}"]
+    done = subprocess.run(
+        [sys.executable, "-m", room, *words],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        check=False,
+    )
+    if done.returncode:
+        raise TactError(f"step {room} of run={run.name} failed (status {done.returncode})")
