@@ -89,6 +89,11 @@ def encode(row: Mapping[str, Any], encoder: Encoder) -> EncodedRow:
     )
 
 
+def prompt_text(row: Mapping[str, Any], encoder: Encoder) -> str:
+    """The text of a row's ``prompt``, with the answer's opening."""
+    return encoder.render(_structured(row["prompt"], row), prompt=True)
+
+
 def labels(attributes: Mapping[str, str | None]) -> dict[str, int]:
     """Class index of each known attribute, -1 where unknown; RowError on an unknown class."""
     found = {name: -1 for name in CLASSES}

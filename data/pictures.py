@@ -4,14 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, Image
+from datasets import Dataset, Image, List
 
 from data.errors import DataError
 
 
 def listed(pictures: Dataset) -> list[dict[str, Any]]:
     """The table as a list of rows, pictures referred to ({path, bytes}) and not decoded."""
-    rows: list[dict[str, Any]] = pictures.cast_column("image", Image(decode=False)).to_list()
+    rows: list[dict[str, Any]] = undecoded(pictures).to_list()
+    return rows
+
+
+def undecoded(rows: Dataset) -> Dataset:
+    """The rows with their image columns left as they are on disk."""
+    for column, feature in rows.features.items():
+        if isinstance(feature, Image):
+            rows = rows.cast_column(column, Image(decode=False))
+        elif isinstance(feature, List) and isinstance(feature.feature, Image):
+            rows = rows.cast_column(column, List(Image(decode=False)))
     return rows
 
 

@@ -1,25 +1,28 @@
 """One stage of a run: model, rows, loop; from where it stopped, if it stopped."""
 
+import logging
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from datasets import Dataset
+from datasets import Dataset, disable_progress_bars
 from hydra.utils import instantiate
 from rich.console import Console
 from torch import Tensor
 
 from conf import target
 from conf.schema import Config, StageConfig
-from data.collate import Collator, open_picture
+from data.collate import Collator
 from data.lexicon import WORDS
 from data.policy import Policy
 from lineage import files
 from lineage.run import RunFolder
 from models import configured, lora, state
+from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
 from train import references
@@ -34,6 +37,7 @@ def fit(
     config: Config, name: str, run: RunFolder, splits: Mapping[str, Dataset], policy: Policy
 ) -> None:
     """Train stage ``name`` to its end and write its weights. Raises TactError, Interrupted."""
+    _quiet()
     stage = config.stage[name]
     started = [*run.finished_stages()]
     folder = run.begin(name, trains=list(stage.train), steps=stage.steps)
@@ -166,6 +170,7 @@ def _train(
         plugins=[AtomicCheckpointIO()],
         limit_val_batches=0,
     )
+    module.train()
     trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
     if validation is not None:
         _validate(module, validation, folder)
@@ -180,18 +185,6 @@ def _validate(module: Stage, validation: EncodedSet, folder: Path) -> None:
     values = {k: float(v.mean()) for k, v in module._values(batch).items()}
     module.features = features
     files.write_json(folder / "validation.json", {"rows": batch.rows, "losses": values})
-
-
-@torch.no_grad()
-def picture_features(model: VLM, pictures: list[Any], *, batch: int = 128) -> Tensor:
-    """The frozen tower's features of each picture, (P, N, D)."""
-    model.eval()
-    encoder = model.parts.encoder
-    found = []
-    for at in range(0, len(pictures), batch):
-        opened = [open_picture(p) for p in pictures[at : at + batch]]
-        found.append(model.features(encoder.pixels(opened)))
-    return torch.cat(found)
 
 
 class Progress(pl.Callback):
@@ -232,6 +225,14 @@ class Progress(pl.Callback):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+def _quiet() -> None:
+    """Leave the terminal to the progress bar: libraries speak only of what is wrong."""
+    disable_progress_bars()
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 
 def _loggers(config: Config, folder: Path) -> list[Any]:

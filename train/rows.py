@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset, Image, List
+from datasets import Dataset
 from torch.utils.data import DataLoader, Sampler
 
 from data.collate import Collator, open_picture
 from data.encode import EncodedRow, Encoder, RowError, encode
 from data.errors import DataError
+from data.pictures import undecoded
 from lineage import files
 
 
@@ -63,16 +64,6 @@ def encoded_set(
         for picture in row_.pictures:
             distinct.setdefault(key_of(picture), picture)
     return EncodedSet(good, list(distinct.values()), {k: i for i, k in enumerate(distinct)})
-
-
-def undecoded(rows: Dataset) -> Dataset:
-    """The rows with their image columns left as they are on disk."""
-    for column, feature in rows.features.items():
-        if isinstance(feature, Image):
-            rows = rows.cast_column(column, Image(decode=False))
-        elif isinstance(feature, List) and isinstance(feature.feature, Image):
-            rows = rows.cast_column(column, List(Image(decode=False)))
-    return rows
 
 
 def key_of(picture: Any) -> str:

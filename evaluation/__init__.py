@@ -1,0 +1,1 @@
+"""Behaviour, attackers and the report: fresh measurements of finished runs."""

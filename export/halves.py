@@ -1,0 +1,110 @@
+"""Writing a model out: whole (``open``), or a server half and a device half (``private``)."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from data.policy import Policy
+from export.tact_device import TactDevice, TactDeviceConfig
+from models.interface import SHARPNESS, VALUE_WIDTH, Codes, words
+from models.vlm import VLM
+
+DEVICE_FILE = Path(__file__).with_name("tact_device.py")
+
+
+def write_open(model: VLM, folder: Path) -> None:
+    """One merged image-text model with its processor, for ``AutoModelForImageTextToText``."""
+    whole, processor = model.parts.whole, model.parts.processor
+    assert whole is not None and processor is not None
+    whole.save_pretrained(folder, safe_serialization=True)
+    processor.save_pretrained(folder)
+
+
+def write_server(model: VLM, folder: Path) -> int:
+    """The language model with the codes in its vocabulary; returns the first code's id."""
+    codes = model.interface
+    assert isinstance(codes, Codes)
+    tokenizer = _copy(model.parts.encoder.tokenizer)
+    named = words(codes.tokens, codes.token_bits)
+    first = len(tokenizer)
+    tokenizer.add_tokens(named, special_tokens=False)
+    language = _causal(model, size=max(len(tokenizer), _rows(model)))
+    with torch.no_grad():
+        table = codes.word_embeddings().flatten(0, 1)  # (K * 2^m, H)
+        language.get_input_embeddings().weight[first : first + len(named)] = table
+        language.get_output_embeddings().weight[first : first + len(named)] = 0.0
+    language.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        suppress_tokens=list(range(first, first + len(named))),
+        do_sample=False,
+    )
+    language.save_pretrained(folder, safe_serialization=True)
+    tokenizer.chat_template = model.parts.encoder.chat_template
+    tokenizer.save_pretrained(folder)
+    return first
+
+
+def _causal(model: VLM, *, size: int) -> Any:
+    whole = model.parts.whole
+    assert whole is not None
+    config = type(whole.config.text_config).from_dict(whole.config.text_config.to_dict())
+    config.tie_word_embeddings = False
+    language = AutoModelForCausalLM.from_config(config)
+    weights = {k: v.clone() for k, v in model.language_model.state_dict().items()}
+    language.base_model.load_state_dict(weights)
+    language.lm_head.load_state_dict({"weight": model.head.weight.detach().clone()})  # type: ignore
+    language.resize_token_embeddings(size, mean_resizing=False)
+    return language.eval()
+
+
+def _rows(model: VLM) -> int:
+    weight: Any = model.head.weight
+    return int(weight.shape[0])
+
+
+def _copy(tokenizer: Any) -> Any:
+    import copy
+
+    return copy.deepcopy(tokenizer)
+
+
+def write_device(model: VLM, folder: Path, *, first_word: int, policy: Policy) -> None:
+    """Tower, codes and reader, with the one file of code that loads them."""
+    codes, features = model.interface, model.tower
+    assert isinstance(codes, Codes)
+    vision: Any = features.tower.config  # type: ignore[union-attr]
+    config = TactDeviceConfig(
+        vision_config=vision.to_dict(),
+        feature_layer=features.layer,
+        feature_strategy=features.strategy,
+        positions=model.parts.feature_shape[0],
+        feature_size=model.parts.feature_shape[1],
+        bits=codes.bits,
+        tokens=codes.tokens,
+        queries=len(codes.query),
+        value_width=VALUE_WIDTH,
+        sharpness=SHARPNESS,
+        first_word_id=first_word,
+        classes={k: list(v) for k, v in policy.readable.items()},
+        auto_map={
+            "AutoConfig": "tact_device.TactDeviceConfig",
+            "AutoModel": "tact_device.TactDevice",
+        },
+        architectures=["TactDevice"],
+    )
+    device = TactDevice(config)
+    device.tower.load_state_dict(features.tower.state_dict())  # type: ignore[union-attr]
+    state = codes.state_dict()
+    own = {k: v for k, v in state.items() if not k.startswith("words.")}
+    own |= {f"reader.{k}": v for k, v in model.reader.heads.state_dict().items()}
+    missing, unexpected = device.load_state_dict(own, strict=False)
+    left = [name for name in missing if not name.startswith("tower.")]
+    if left or unexpected:
+        raise RuntimeError(f"device half: missing {left}, left over {unexpected}")
+    device.save_pretrained(folder, safe_serialization=True)
+    shutil.copyfile(DEVICE_FILE, folder / DEVICE_FILE.name)
+    model.parts.encoder.image_processor.save_pretrained(folder)

@@ -1,0 +1,60 @@
+"""The export of a finished run, written whole or not at all."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from conf import compose, rules
+from data.policy import policy
+from export import card, halves
+from lineage import files
+from lineage.errors import TactError
+from lineage.run import RunFolder
+from models import configured
+
+
+def export(run: RunFolder) -> dict[str, Any]:
+    """Write ``export/`` of the run; TactError where the run isn't finished."""
+    config = compose.from_yaml(run.path / "config.yaml")
+    stages = run.finished_stages()
+    done = [s.stage for s in stages]
+    missing = [name for name in rules.stage_names(config) if name not in done]
+    if missing or not stages:
+        raise TactError(
+            f"run={run.name} never finished: {', '.join(missing) or 'all stages'} missing. Run the "
+            f"same command again (it resumes), then export"
+        )
+    rule = policy(config.policy)
+    model = configured.after(
+        configured.model(config.model, rule, seed=config.seed),
+        config.model,
+        run,
+        stages,
+        inherited_parts=config.parent_parts,
+    ).eval()
+    part = run.path / f".export.{os.getpid()}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        if config.model.interface.kind == "open":
+            halves.write_open(model, part / "model")
+        else:
+            first = halves.write_server(model, part / "server")
+            halves.write_device(model, part / "device", first_word=first, policy=rule)
+        _papers(part, config, run)
+        target = run.path / "export"
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return {"run": run.name, "export": str(target)}
+
+
+def _papers(folder: Path, config: Any, run: RunFolder) -> None:
+    manifest, rule = run.read(), policy(config.policy)
+    last = manifest.stages[-1].stage
+    found = sorted((run.path / "report").glob(f"*-{last}/report.json"))
+    report = files.read_json(found[-1]) if found else None
+    files.write_text(folder / "README.md", card.card(config, manifest, rule, report))
+    files.write_json(folder / "privacy.json", card.privacy(config, manifest, rule, report))
