@@ -4,11 +4,14 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lineage.errors import TactError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DiskFull(TactError):
@@ -21,7 +24,7 @@ def write_with(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o6
     Whatever happens, ``path`` holds the old content or the new one, whole. Raises DiskFull.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _part(path)
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "wb") as file:
@@ -32,10 +35,10 @@ def write_with(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o6
         _sync_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             raise DiskFull(
-                f"no space left to write {path.name}; what was saved before is whole. "
-                "Free space and run the same command again: it resumes"
+                f"no space left to write {path.name} in {path.parent.name}/; what was saved before "
+                "is whole. Free space and run the same command again: it resumes"
             ) from error
         raise
     except BaseException:
@@ -64,7 +67,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except FileNotFoundError:
         raise TactError(f"{path.name} is missing in {path.parent.name}/: is it a run?") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # cut off inside a character is a UnicodeDecodeError
         raise TactError(f"{path.name} in {path.parent.name}/ is no whole JSON: {error}") from None
 
 
@@ -77,6 +80,34 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def link_or_copy(source: Path, path: Path) -> None:
+    """Put ``source``'s content at ``path``, sharing the disk's blocks where that is possible.
+
+    Safe as long as both are only ever replaced, never written in place. Raises DiskFull.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(path)
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)
+    except OSError:  # another file system, or one without links
+        with source.open("rb") as file:
+            write_with(path, lambda out: shutil.copyfileobj(file, out, 1 << 20))
+    else:
+        os.replace(part, path)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers that are dead left half-written anywhere below ``folder``."""
+    for part in folder.rglob(".*.part"):
+        process = part.name.split(".")[-2]
+        if process.isdigit() and not _alive(int(process)):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
+
+
 def _all(file: BinaryIO, content: bytes) -> None:
     file.write(content)
 
@@ -87,3 +118,17 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,10 +1,8 @@
 """The run folder: everything that a run needs to be resumed, attacked again or exported."""
 
-import difflib
 import fcntl
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage import files, provenance
+from lineage.difference import difference
 from lineage.errors import TactError
 
 RUNNING, DONE, INHERITED = "running", "done", "inherited"
@@ -90,6 +89,7 @@ class RunFolder:
             file.truncate()
             file.write(str(os.getpid()))
             file.flush()
+            files.remove_leftovers(self.path)
             yield
 
     def read(self) -> Manifest:
@@ -101,8 +101,14 @@ class RunFolder:
                 created=now(), revision=revision, dirty=dirty, packages=provenance.packages()
             )
         raw = files.read_json(path)
-        raw["stages"] = [StageState(**stage) for stage in raw["stages"]]
-        return Manifest(**raw)
+        try:
+            raw["stages"] = [StageState(**stage) for stage in raw["stages"]]
+            return Manifest(**raw)
+        except (TypeError, KeyError) as error:
+            raise TactError(
+                f"run={self.name}: manifest.json is not one that this version wrote ({error}); "
+                "use the version that did, or choose another run="
+            ) from None
 
     def write(self, manifest: Manifest) -> None:
         """Put the manifest in place, whole."""
@@ -111,16 +117,11 @@ class RunFolder:
     def keep_config(self, text: str, *, ignore: tuple[str, ...] = ()) -> None:
         """Write the resolved config, or refuse one that differs from what the run began with.
 
-        Lines whose key is in ``ignore`` (at any depth) may differ.
+        Keys that ``ignore`` names may differ (``lineage.difference`` says how it names them).
         """
         path = self.path / "config.yaml"
         if path.exists():
-            old, new = (_without(t, ignore) for t in (path.read_text(), text))
-            changed = [
-                line
-                for line in difflib.unified_diff(old, new, lineterm="", n=0)
-                if line[:1] in "+-" and line[:3] not in ("+++", "---")
-            ]
+            changed = difference(path.read_text(), text, ignore=ignore)
             if changed:
                 raise TactError(
                     f"run={self.name} began with another config:\n  "
@@ -170,28 +171,40 @@ class RunFolder:
         return done
 
     def inherit(self, parent: "RunFolder", *, upto: str | None) -> None:
-        """Copy the parent's finished stages, up to ``upto``; TactError where it has not got it."""
-        states = parent.finished_stages()
+        """Take over the parent's finished stages, up to ``upto`` (all of them by default).
+
+        Raises TactError where the parent has not got them whole. Done once: later it does nothing.
+        """
+        manifest = self.read()
+        if manifest.stages:
+            return
+        kept = self._offered(parent, upto)
+        manifest.parent = {"run": parent.name, "stage": kept[-1].stage,
+                           "weights": kept[-1].weights_sha256}  # fmt: skip
+        for number, state in enumerate(kept, start=1):
+            folder = self.path / "stages" / f"{number}-{state.stage}"
+            files.link_or_copy(parent.weights(state.stage), folder / "model.safetensors")
+            state.state = INHERITED
+        manifest.stages = kept
+        self.write(manifest)
+
+    def _offered(self, parent: "RunFolder", upto: str | None) -> list[StageState]:
+        """The parent's stages that a child starts from; TactError names what is missing."""
+        if parent.path.resolve() == self.path.resolve():
+            raise TactError(f"parent={parent.name} is the run itself: choose another run=")
+        states, manifest = parent.finished_stages(), parent.read()
         names = [s.stage for s in states]
         if not names or (upto is not None and upto not in names):
             raise TactError(
                 f"parent={parent.name}{'@' + upto if upto else ''}: that stage is not finished; "
                 f"finished: {', '.join(names) or 'none'}. Run the parent again: it resumes"
             )
-        manifest = self.read()
-        if manifest.stages:
-            return
-        last = names.index(upto) if upto else len(names) - 1
-        kept = states[: last + 1]
-        manifest.parent = {"run": parent.name, "stage": kept[-1].stage,
-                           "weights": kept[-1].weights_sha256}  # fmt: skip
-        for number, state in enumerate(kept, start=1):
-            folder = self.path / "stages" / f"{number}-{state.stage}"
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(parent.weights(state.stage), folder / "model.safetensors")
-            state.state = INHERITED
-        manifest.stages = kept
-        self.write(manifest)
+        if upto is None and not manifest.finished:
+            raise TactError(
+                f"parent={parent.name} has not finished. Run it again (it resumes), or name the "
+                f"stage to start from: parent={parent.name}@{names[-1]}"
+            )
+        return states[: names.index(upto) + 1] if upto else states
 
 
 def now() -> str:
@@ -203,7 +216,3 @@ def _named(name: str, checkpoints: Path) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise TactError(f"run={name!r}: use letters, digits, '.', '_' and '-' only")
     return checkpoints / name
-
-
-def _without(text: str, ignore: tuple[str, ...]) -> list[str]:
-    return [x for x in text.splitlines() if x.strip().split(":")[0] not in ignore]

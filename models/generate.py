@@ -4,6 +4,7 @@ B prompts, T positions, P pictures.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,8 +32,8 @@ def greedy(
     inputs = model.embed(ids, model.tokens(features).embeds)
     places = (mask.cumsum(1) - 1).clamp(min=0)
     cache = DynamicCache()
-    said: list[Tensor] = []
-    ended = torch.zeros(len(prompts), dtype=torch.bool)
+    said: list[list[int]] = [[] for _ in prompts]
+    going = torch.arange(len(prompts))  # rows that have not ended; others leave the batch
     for _ in range(max_new_tokens):
         out = model.language_model(
             inputs_embeds=inputs,
@@ -42,13 +43,22 @@ def greedy(
             use_cache=True,
         )
         token = model.head(out.last_hidden_state[:, -1]).argmax(-1)
-        token[ended] = encoder.pad_token_id
-        said.append(token)
-        ended |= token == tokenizer.eos_token_id
-        if bool(ended.all()):
+        for row, value in zip(going.tolist(), token.tolist(), strict=True):
+            said[row].append(value)
+        stay = token != tokenizer.eos_token_id
+        if not bool(stay.any()):
             break
+        if int(stay.sum()) < 0.75 * len(stay):
+            kept = stay.nonzero()[:, 0]
+            cache.batch_select_indices(kept)
+            going, token, places, mask = going[kept], token[kept], places[kept], mask[kept]
         inputs = model.language_model.get_input_embeddings()(token)[:, None]  # type: ignore
         places = places[:, -1:] + 1
-        mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
-    rows = torch.stack(said, dim=1).tolist()
-    return [tokenizer.decode(row, skip_special_tokens=True).strip() for row in rows]
+        mask = torch.cat([mask, mask.new_ones(len(going), 1)], dim=1)
+    return [_text(tokenizer, row) for row in said]
+
+
+def _text(tokenizer: Any, ids: list[int]) -> str:
+    if tokenizer.eos_token_id in ids:  # a row may run on until its batch is thinned
+        ids = ids[: ids.index(tokenizer.eos_token_id)]
+    return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()

@@ -24,9 +24,9 @@ from data.dialogues.corpus import all_texts
 SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<image>", "<|system|>", "<|user|>", "<|assistant|>")
 CHAT = (
     "{% for m in messages %}{{ '<|' + m['role'] + '|>' }}"
-    "{% if m['content'] is string %}{{ ' ' + m['content'] }}"
+    "{% if m['content'] is string %}{{ m['content'] }}"
     "{% else %}{% for c in m['content'] %}"
-    "{% if c['type'] == 'image' %}<image>{% else %}{{ ' ' + c['text'] }}{% endif %}"
+    "{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}{% endif %}"
     "{% endfor %}{% endif %}"
     "{% if m['role'] == 'assistant' %}<eos>{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -37,7 +37,7 @@ def tokenizer(texts: Sequence[str], *, vocabulary: int = 1024) -> PreTrainedToke
     """A byte-level BPE (no unknown word) in which each word of ``texts`` is one token."""
     backend = Tokenizer(models.BPE(unk_token=None))
     backend.normalizer = normalizers.Lowercase()
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -45,7 +45,7 @@ def tokenizer(texts: Sequence[str], *, vocabulary: int = 1024) -> PreTrainedToke
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    backend.train_from_iterator([" " + text for text in texts], trainer)
+    backend.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token="<pad>",

@@ -134,6 +134,7 @@ def loader(
     collator = Collator(encoder, index=encoded.index, pixels=pixels)
     sampler = StepSampler(len(encoded.rows), batch=batch, steps=steps, seed=seed, start=start)
     rows: Any = encoded.rows
-    return DataLoader(rows, batch_sampler=sampler, collate_fn=collator)
+    own = torch.Generator()  # its draw per iterator must not move the stage's random state
+    return DataLoader(rows, batch_sampler=sampler, collate_fn=collator, generator=own)
 
 

@@ -22,11 +22,12 @@ def probe_rows(
     policy: Policy,
     phrasing: str,
     people: int | None = None,
+    kinds: int = 4,
 ) -> Dataset:
-    """One prompt a person and kind: facts; nothing shared or only another attribute shared.
+    """Every fact of each person, and ``kinds`` personal kinds, drawn anew for each person.
 
-    Half of the people also get each personal kind with its attribute shared as the picture
-    shows it, and with another class stated. ``phrasing`` is ``seen`` or ``held_out``.
+    Of these, nothing shared or only another attribute shared; half of the people also get them
+    with the attribute shared as the picture shows it, and with another class stated. ``phrasing`` is ``seen`` or ``held_out``.
     """
     rng = np.random.default_rng([seed, 13, phrasing == "seen"])
     rows: list[dict[str, Any]] = []
@@ -35,8 +36,8 @@ def probe_rows(
             picture = own[int(rng.integers(len(own)))]
             shared = share(rng, picture["attributes"], policy, redraw=0.3)
             rows.append(_probe(rng, picture, kind, "fact", shared, phrasing))
-        for kind in PERSONAL:
-            rows += _personal(rng, own, kind, policy, phrasing, shared_too=number % 2 == 0)
+        for kind in rng.permutation(list(PERSONAL))[:kinds]:
+            rows += _personal(rng, own, str(kind), policy, phrasing, shared_too=number % 2 == 0)
     for number, row in enumerate(rows):
         row["row_id"] = f"{row['picture_id']}:{phrasing}:{number}"
     return Dataset.from_list(rows, features=PROBES)

@@ -30,6 +30,7 @@ class Head:
     labels: NDArray[np.int8]  # (F,) what a triangle belongs to
     vertex_labels: NDArray[np.int8]  # (V,)
     shapes: Floats  # (S, V * 3)
+    names: tuple[str, ...]  # of the shapes
     number: dict[str, int]  # shape's name → its row
     lips: Floats  # (V,) in [0, 1]
     scalp: Floats  # (V,) in [0, 1], where hair grows
@@ -42,7 +43,7 @@ def head() -> Head:
     with np.load(Path(__file__).with_name("head.npz")) as stored:
         vertices = stored["V"].astype(np.float32)
         triangles, labels = stored["tri"], stored["tl"]
-        names = [str(name) for name in stored["names"]]
+        names = tuple(str(name) for name in stored["names"])
         shapes = stored["B"].astype(np.float32).reshape(len(names), -1)
         lips = stored["LIP"].astype(np.float32)
     vertex_labels = np.zeros(len(vertices), np.int8)
@@ -55,6 +56,7 @@ def head() -> Head:
         labels=labels,
         vertex_labels=vertex_labels,
         shapes=shapes,
+        names=names,
         number=number,
         lips=lips,
         scalp=_scalp(vertices, vertex_labels),

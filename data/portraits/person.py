@@ -5,15 +5,17 @@ and of the identity. Proxies (hair style, beard, lipstick) follow gender with ``
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
-from data.attributes import CLASSES
+from data.attributes import CLASSES, class_index
 from data.errors import DataError
 from data.portraits.head import head
 
 IDENTITY_SHAPES = 28
+OF_A_PICTURE = frozenset(("glasses", "top", "place", "expression"))
 EYES = ("brown", "blue", "green")
 NECKLINES = ("crew", "vneck", "high")
 _STYLES = {"woman": (0.45, 0.35, 0.2, 0.0), "man": (0.1, 0.0, 0.7, 0.2)}
@@ -50,20 +52,27 @@ class Picture:
     neckline: str
     yaw: float  # radians
     pitch: float
-    light: float  # radians around the head
+    light: float  # where it comes from, radians around the head
+    brightness: float  # of that light
     noise: int  # seed of the background's noise
 
 
 def sample_person(seed: int, index: int, *, proxy_strength: float) -> Person:
-    """Person ``index`` of the population ``seed``; DataError unless 0 ≤ proxy_strength ≤ 1."""
+    """Person ``index`` of the population ``seed``; DataError unless 0 ≤ proxy_strength ≤ 1.
+
+    Each proxy is drawn as for the person's gender with probability ``proxy_strength``, else as for
+    a gender drawn anew. All else about the person is the same whatever the strength.
+    """
     if not 0.0 <= proxy_strength <= 1.0:
         raise DataError(f"proxy_strength={proxy_strength}: it is a probability, in [0, 1]")
     rng = np.random.default_rng([seed, index, 1])
-    gender = _one(rng, CLASSES["gender"])
     groups = rng.choice(len(head().identity), IDENTITY_SHAPES, replace=False)
+    strengths = rng.uniform(0.15, 0.75, IDENTITY_SHAPES)
     ancestry = rng.dirichlet([0.6, 0.6, 0.6])
-    tied = [gender if rng.random() < proxy_strength else _one(rng, CLASSES["gender"])
-            for _ in range(3)]  # fmt: skip
+    gender = _one(rng, CLASSES["gender"])
+    hair_style, beard, lipstick = _proxies(
+        np.random.default_rng([seed, index, 4]), gender, proxy_strength
+    )
     return Person(
         seed=seed,
         index=index,
@@ -71,14 +80,14 @@ def sample_person(seed: int, index: int, *, proxy_strength: float) -> Person:
         age=_one(rng, CLASSES["age"]),
         skin=_one(rng, CLASSES["skin"]),
         hair=_one(rng, CLASSES["hair"]),
-        hair_style=str(rng.choice(CLASSES["hair_style"], p=_STYLES[tied[0]])),
-        beard=_yes(tied[1] == "man" and rng.random() < 0.45),
-        lipstick=_yes(tied[2] == "woman" and rng.random() < 0.5),
+        hair_style=hair_style,
+        beard=beard,
+        lipstick=lipstick,
         eyes=_one(rng, EYES),
         tone=float(rng.random()),
         ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
         weight=float(rng.random()),
-        identity=tuple((int(g), float(rng.uniform(0.15, 0.75))) for g in groups),
+        identity=tuple((int(g), float(s)) for g, s in zip(groups, strengths, strict=True)),
     )
 
 
@@ -91,17 +100,14 @@ def sample_picture(person: Person, number: int) -> Picture:
         place=_one(rng, CLASSES["place"]),
         expression=_one(rng, CLASSES["expression"]),
         neckline=str(rng.choice(NECKLINES, p=(0.5, 0.35, 0.15))),
-        yaw=float(rng.uniform(-0.35, 0.35)),
-        pitch=float(rng.uniform(-0.12, 0.12)),
-        light=float(rng.uniform(-0.8, 0.8)),
-        noise=int(rng.integers(2**31)),
+        **_nuisance(rng),
     )
 
 
 def attributes(person: Person, picture: Picture) -> dict[str, str]:
     """All classes that a picture of a person shows."""
     return {
-        name: str(getattr(picture if hasattr(picture, name) else person, name))
+        name: str(getattr(picture if name in OF_A_PICTURE else person, name))
         for name in CLASSES
     }
 
@@ -110,11 +116,14 @@ def counterfactual(
     person: Person, picture: Picture, *, attribute: str, value: str
 ) -> tuple[Person, Picture]:
     """The same person, pose, light and noise, with one attribute changed; DataError if unknown."""
-    if attribute not in CLASSES or value not in CLASSES[attribute]:
-        raise DataError(f"counterfactual: unknown {attribute}={value}; known: {CLASSES}")
-    if hasattr(picture, attribute):
-        return person, replace(picture, **{attribute: value})  # type: ignore[arg-type]
-    return replace(person, **{attribute: value}), picture  # type: ignore[arg-type]
+    try:
+        class_index(attribute, value)
+    except ValueError as error:
+        raise DataError(f"counterfactual: {error}") from error
+    change: dict[str, Any] = {attribute: value}
+    if attribute in OF_A_PICTURE:
+        return person, replace(picture, **change)
+    return replace(person, **change), picture
 
 
 def twin(person: Person, picture: Picture) -> Picture:
@@ -122,10 +131,30 @@ def twin(person: Person, picture: Picture) -> Picture:
     rng = np.random.default_rng([person.seed, person.index, 3, picture.noise])
     return replace(
         picture,
-        yaw=float(rng.uniform(-0.35, 0.35)),
-        pitch=float(rng.uniform(-0.12, 0.12)),
-        light=float(rng.uniform(-0.8, 0.8)),
-        noise=int(rng.integers(2**31)),
+        **_nuisance(rng),
+    )
+
+
+def _nuisance(rng: Generator) -> dict[str, Any]:
+    return {
+        "yaw": float(rng.uniform(-0.35, 0.35)),
+        "pitch": float(rng.uniform(-0.12, 0.12)),
+        "light": float(rng.uniform(-0.8, 0.8)),
+        "brightness": float(rng.uniform(0.47, 0.59)),
+        "noise": int(rng.integers(2**31)),
+    }
+
+
+def _proxies(rng: Generator, gender: str, strength: float) -> tuple[str, str, str]:
+    tied = rng.random(3) < strength
+    anew = rng.integers(len(CLASSES["gender"]), size=3)
+    as_if = [gender if t else CLASSES["gender"][a] for t, a in zip(tied, anew, strict=True)]
+    style = str(rng.choice(CLASSES["hair_style"], p=_STYLES[as_if[0]]))
+    beard, lipstick = rng.random(2)
+    return (
+        style,
+        _yes(as_if[1] == "man" and beard < 0.45),
+        _yes(as_if[2] == "woman" and lipstick < 0.5),
     )
 
 

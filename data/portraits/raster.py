@@ -1,4 +1,4 @@
-"""Triangles to pixels, and normals of vertices: the two loops that numba compiles."""
+"""The loops that numba compiles: blend shapes, normals, triangles to pixels, mixing."""
 
 from typing import Any
 
@@ -6,7 +6,22 @@ import numba
 import numpy as np
 
 
-@numba.njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def blend_shapes(vertices: Any, shapes: Any, numbers: Any, weights: Any) -> Any:
+    """``vertices`` (V, 3) moved by the shapes of ``numbers``, summed in that order.
+
+    A loop and no matrix product: its sum doesn't depend on how many threads BLAS takes.
+    """
+    moved = vertices.copy()
+    flat = moved.reshape(-1)
+    for k in range(numbers.shape[0]):
+        shape, weight = shapes[numbers[k]], weights[k]
+        for i in range(flat.shape[0]):
+            flat[i] += weight * shape[i]
+    return moved
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def rasterise(points: Any, triangles: Any, depth: Any, face: Any, bary: Any) -> None:
     """Fill ``depth`` (H, W), ``face`` (H, W) and ``bary`` (H, W, 3) with what is seen first.
 
@@ -40,7 +55,7 @@ def rasterise(points: Any, triangles: Any, depth: Any, face: Any, bary: Any) -> 
                     bary[j, i, 0], bary[j, i, 1], bary[j, i, 2] = w0, w1, w2
 
 
-@numba.njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def normals(vertices: Any, triangles: Any) -> Any:
     """Unit normals (V, 3), the mean of the faces around a vertex weighted by area."""
     out = np.zeros_like(vertices)
@@ -57,4 +72,16 @@ def normals(vertices: Any, triangles: Any) -> Any:
     for i in range(out.shape[0]):
         length = np.sqrt(out[i, 0] ** 2 + out[i, 1] ** 2 + out[i, 2] ** 2) + 1e-9
         out[i] /= length
+    return out
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def mix(values: Any, triangles: Any, face: Any, bary: Any) -> Any:
+    """Values of vertices (V, C) at n pixels, each ``bary`` (n, 3) within a triangle: (n, C)."""
+    out = np.zeros((face.shape[0], values.shape[1]), values.dtype)
+    for i in range(face.shape[0]):
+        for corner in range(3):
+            vertex, share = triangles[face[i], corner], bary[i, corner]
+            for c in range(values.shape[1]):
+                out[i, c] += share * values[vertex, c]
     return out

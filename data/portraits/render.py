@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from data.portraits.head import Floats
 from data.portraits.person import Person, Picture
-from data.portraits.raster import rasterise
+from data.portraits.raster import mix, rasterise
 from data.portraits.shade import Seen, colours
 from data.portraits.shape import Mesh, mesh
 
@@ -24,7 +24,7 @@ def render(person: Person, picture: Picture, *, size: int) -> Pixels:
     """RGB (size, size, 3); the same bytes for the same arguments."""
     side = size * SUPERSAMPLE
     shape = mesh(person, picture)
-    points, normal, scale = _project(shape, picture, side)
+    points, normal = _project(shape, picture, side)
     depth = np.full((side, side), -1e9, np.float32)
     face = np.full((side, side), -1, np.int32)
     bary = np.zeros((side, side, 3), np.float32)
@@ -35,12 +35,12 @@ def render(person: Person, picture: Picture, *, size: int) -> Pixels:
     image[rows, columns] = colours(person, picture, seen)
     drawn = (image * 255).astype(np.uint8)
     if picture.glasses == "yes":
-        _glasses(drawn, shape, points, scale)
+        _glasses(drawn, shape, points)
     small = cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
 
 
-def _project(shape: Mesh, picture: Picture, side: int) -> tuple[Floats, Floats, float]:
+def _project(shape: Mesh, picture: Picture, side: int) -> tuple[Floats, Floats]:
     eye_height = float(shape.vertices[np.concatenate(shape.eyes), 1].mean())
     turn = _rotation(picture.yaw, picture.pitch)
     turned = (shape.vertices - np.array([0, eye_height, 0.3], np.float32)) @ turn.T
@@ -48,7 +48,7 @@ def _project(shape: Mesh, picture: Picture, side: int) -> tuple[Floats, Floats, 
     points = np.stack(
         [side / 2 + turned[:, 0] * scale, side * 0.45 - turned[:, 1] * scale, turned[:, 2]], 1
     )
-    return points.astype(np.float32), shape.normals @ turn.T, float(scale.mean())
+    return points.astype(np.float32), shape.normals @ turn.T
 
 
 def _rotation(yaw: float, pitch: float) -> Floats:
@@ -59,14 +59,16 @@ def _rotation(yaw: float, pitch: float) -> Floats:
 
 
 def _seen(shape: Mesh, normal: Floats, face: NDArray[np.int32], bary: Floats) -> Seen:
-    corners = shape.triangles[face]
-    mixed = (normal[corners] * bary[:, :, None]).sum(1)
-    mixed /= np.linalg.norm(mixed, axis=1, keepdims=True) + 1e-6
+    values = np.concatenate(
+        [shape.template, normal, shape.scalp[:, None], shape.lips[:, None]], axis=1
+    )
+    mixed = mix(values, shape.triangles, face, bary)  # (n, 8)
+    turned = mixed[:, 3:6]
     return Seen(
-        place=(shape.template[corners] * bary[:, :, None]).sum(1),
-        normal=mixed,
-        scalp=(shape.scalp[corners] * bary).sum(1),
-        lips=(shape.lips[corners] * bary).sum(1),
+        place=mixed[:, :3],
+        normal=turned / (np.linalg.norm(turned, axis=1, keepdims=True) + 1e-6),
+        scalp=mixed[:, 6],
+        lips=mixed[:, 7],
         label=shape.labels[face],
     )
 
@@ -97,15 +99,16 @@ def _structure(place: str, side: int) -> Floats:
     return np.asarray(light, np.float32)
 
 
-def _glasses(image: Pixels, shape: Mesh, points: Floats, scale: float) -> None:
-    centres = [points[eye, :2].mean(0) for eye in shape.eyes]
-    radius, side = 0.30 * scale, len(image)
+def _glasses(image: Pixels, shape: Mesh, points: Floats) -> None:
+    (x1, y1), (x2, y2) = (points[eye, :2].mean(0) for eye in shape.eyes)
+    side, apart = len(image), abs(x1 - x2)
     thick = max(2, side // 90)
-    for x, y in centres:
-        middle = (int(x * 8), int((y + 0.03 * side / 4) * 8))
-        axes = (int(radius * 8), int(radius * 0.78 * 8))
+    high = 0.23 * side * 0.285  # a turn of the head narrows glasses and leaves them as high
+    drop = 0.0075 * side
+    for x, y in ((x1, y1), (x2, y2)):
+        middle = (int(x * 8), int((y + drop) * 8))
+        axes = (int(0.42 * apart * 8), int(high * 8))
         cv2.ellipse(image, middle, axes, 0, 0, 360, FRAME, thick, cv2.LINE_AA, 3)
-    (x1, y1), (x2, y2) = centres
-    inward = np.sign(x1 - x2)
-    ends = (int(x1 - inward * radius), int(y1)), (int(x2 + inward * radius), int(y2))
+    inward = 0.42 * (x2 - x1)
+    ends = (int(x1 + inward), int(y1)), (int(x2 - inward), int(y2))
     cv2.line(image, ends[0], ends[1], FRAME, thick, cv2.LINE_AA)

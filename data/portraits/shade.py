@@ -55,11 +55,11 @@ def colours(person: Person, picture: Picture, seen: Seen) -> Floats:
     colour = _skin(person, seen)
     tint = np.array(HAIR[person.hair], np.float32)
     x, y, z = seen.place.T
-    strands = (1 + 0.22 * np.sin(55 * x + 30 * z + 5 * np.sin(3 * y)))[:, None]
+    strands = _strands(x, y, z)[:, None]
     colour = _blend(colour, tint * 0.65, 0.85 * _brows(person, seen))
     if person.beard == "yes":
         colour = _blend(colour, tint * strands, 0.8 * _beard(seen))
-    colour *= 1 - (0.32 * _wrinkles(person, seen))[:, None]
+    colour *= 1 - (0.42 * _wrinkles(person, seen))[:, None]
     covered = 0.75 if person.hair_style == "buzz" else 1.0
     colour = _blend(colour, tint * strands, covered * seen.scalp)
     dressed = (seen.label == SKIN) & (y < collar(np.abs(x), picture.neckline))
@@ -70,7 +70,13 @@ def colours(person: Person, picture: Picture, seen: Seen) -> Floats:
         colour[seen.label == label] = fixed
     hanging = seen.label == HAIR_SHEET
     colour[hanging] = (tint * strands)[hanging]
-    return _lit(colour, seen, picture.light)
+    return _lit(colour, seen, picture)
+
+
+def _strands(x: Floats, y: Floats, z: Floats) -> Floats:
+    fine = np.sin(110 * x + 70 * z + 6 * np.sin(3 * y) + 4 * np.sin(9 * x))
+    locks = np.sin(17 * x + 11 * z + 2 * np.sin(2.3 * y))
+    return np.asarray(1 + 0.11 * fine + 0.11 * locks, np.float32)
 
 
 def _skin(person: Person, seen: Seen) -> Floats:
@@ -107,19 +113,29 @@ def _beard(seen: Seen) -> Floats:
 
 def _wrinkles(person: Person, seen: Seen) -> Floats:
     x, y, z = seen.place.T
-    strength = {"young adult": 0.0, "middle-aged": 0.55, "senior": 1.0}[person.age]
-    if not strength:
+    aside, front = np.abs(x), z > 1
+    if person.age == "young adult":
         return np.zeros(len(x), np.float32)
-    aside = np.abs(x)
-    lines = np.zeros(len(x))
-    for height in (7.72, 7.82, 7.91):
-        wave = (y - height - 0.02 * np.cos(5 * x)) / 0.016
-        lines += np.exp(-(wave**2)) * smooth(0.5, 0.3, aside) * (z > 1)
-    fold = (aside - 0.26 - 0.286 * (6.98 - y)) / 0.022
-    lines += np.exp(-(fold**2)) * smooth(6.6, 6.7, y) * smooth(7.05, 6.95, y) * (z > 1)
-    bag = (y - 7.13 + (aside - 0.31) ** 2) / 0.016
-    lines += np.exp(-(bag**2)) * smooth(0.52, 0.45, aside) * smooth(0.14, 0.2, aside) * (z > 1)
-    return np.asarray(strength * np.clip(lines, 0, 1), np.float32)
+    fold = _line(aside - 0.26 - 0.286 * (6.98 - y), 0.028)
+    lines = fold * smooth(6.6, 6.7, y) * smooth(7.05, 6.95, y) * front
+    heights: tuple[float, ...] = (7.86,)
+    if person.age == "senior":
+        heights = (7.72, 7.80, 7.88, 7.96)
+        bag = _line(y - 7.12 + (aside - 0.31) ** 2, 0.026)
+        lines += bag * smooth(0.52, 0.45, aside) * smooth(0.12, 0.18, aside) * front
+        for slope in (-0.5, 0.0, 0.5):  # crow's feet
+            foot = _line(y - 7.28 - slope * (aside - 0.46), 0.018)
+            lines += foot * smooth(0.46, 0.50, aside) * smooth(0.66, 0.60, aside) * (z > 0.6)
+        jowl = _line(aside - 0.24 - 0.1 * (6.62 - y), 0.026)
+        lines += jowl * smooth(6.36, 6.42, y) * smooth(6.66, 6.60, y) * front
+    for height in heights:
+        wave = _line(y - height - 0.02 * np.cos(5 * x), 0.020)
+        lines += wave * smooth(0.5, 0.3, aside) * front
+    return np.asarray(np.clip(lines, 0, 1), np.float32)
+
+
+def _line(away: Floats, width: float) -> Floats:
+    return np.asarray(np.exp(-((away / width) ** 2)), np.float32)
 
 
 def _eyes(person: Person, seen: Seen, colour: Floats) -> None:
@@ -130,12 +146,13 @@ def _eyes(person: Person, seen: Seen, colour: Floats) -> None:
         colour[eye] = np.where(away < 0.032, 0.03, np.where(away < 0.075, iris, 0.93))
 
 
-def _lit(colour: Floats, seen: Seen, angle: float) -> Floats:
+def _lit(colour: Floats, seen: Seen, picture: Picture) -> Floats:
+    angle = picture.light
     light = np.array([np.sin(angle), 0.45, np.cos(angle)], np.float32)
     light /= np.linalg.norm(light)
     half = light + np.array([0, 0, 1], np.float32)
     half /= np.linalg.norm(half)
-    shade = 0.42 + 0.53 * np.clip(seen.normal @ light, 0, 1)
+    shade = 0.42 + picture.brightness * np.clip(seen.normal @ light, 0, 1)
     shiny = (seen.label == SKIN) | (seen.label == LEFT_EYE) | (seen.label == RIGHT_EYE)
     gleam = np.clip(seen.normal @ half, 0, 1) ** 24 * 0.10 * shiny
     return np.asarray(np.clip(colour * shade[:, None] + gleam[:, None], 0, 1), np.float32)

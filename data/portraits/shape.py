@@ -1,29 +1,40 @@
 """A person's geometry: blend shapes, hair, clothes. V vertices."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.portraits.head import HAIR_SHEET, LEFT_EYE, RIGHT_EYE, SKIN, Floats, head
 from data.portraits.person import Person, Picture
-from data.portraits.raster import normals
+from data.portraits.raster import blend_shapes, normals
 
-AGES = {"young adult": (1.0, 0.0), "middle-aged": (0.45, 0.55), "senior": (0.0, 1.0)}
-EXPRESSIONS = {
+# shares of the young and the old head; beyond [0, 1] the difference is exaggerated
+AGES = {"young adult": (1.2, -0.2), "middle-aged": (0.5, 0.5), "senior": (-0.2, 1.2)}
+EXPRESSIONS: dict[str, dict[str, float]] = {
     "neutral": {},
-    "happy": {"mouth-corner-puller": 1.4, "mouth-parling": 0.6, "mouth-retraction": 0.5},
+    "happy": {
+        "expr:mouth-corner-puller": 1.5,
+        "expr:mouth-parling": 1.0,
+        "expr:mouth-open": 0.22,
+        "expr:mouth-retraction": 0.6,
+        "expr:eye-left-slit": 0.5,
+        "expr:eye-right-slit": 0.5,
+    },
     "sad": {
-        "mouth-depression": 1.5,
-        "eyebrows-left-inner-up": 1.3,
-        "eyebrows-right-inner-up": 1.3,
+        "expr:mouth-depression": 2.2,
+        "expr:eyebrows-left-inner-up": 2.2,
+        "expr:eyebrows-right-inner-up": 2.2,
+        "expr:eye-left-closure": 0.45,
+        "expr:eye-right-closure": 0.45,
     },
     "surprised": {
-        "mouth-open": 0.9,
-        "eyebrows-left-up": 1.5,
-        "eyebrows-right-up": 1.5,
-        "eye-left-opened-up": 1.2,
-        "eye-right-opened-up": 1.2,
+        "expr:mouth-open": 0.9,
+        "expr:eyebrows-left-up": 1.5,
+        "expr:eyebrows-right-up": 1.5,
+        "expr:eye-left-opened-up": 1.2,
+        "expr:eye-right-opened-up": 1.2,
     },
 }
 THICKNESS = {"buzz": 0.015, "short": 0.10, "bob": 0.05, "long": 0.05}
@@ -57,9 +68,8 @@ def collar(aside: Floats, neckline: str) -> Floats:
 def mesh(person: Person, picture: Picture) -> Mesh:
     """The person's head with hair and collar."""
     base = head()
-    weights = _weights(person, picture.expression)
-    used = np.flatnonzero(weights)
-    shaped = base.vertices + (weights[used] @ base.shapes[used]).reshape(-1, 3)
+    face = _face(person.gender, person.age, person.ancestry, person.weight, person.identity)
+    shaped = _moved(face, EXPRESSIONS[picture.expression])
     outward = normals(shaped, base.triangles)
     vertices = shaped + outward * _hair(person.hair_style)[:, None]
     dressed = (base.vertex_labels == SKIN) & (
@@ -81,26 +91,39 @@ def mesh(person: Person, picture: Picture) -> Mesh:
     return _with_hanging_hair(made, shaped, person.hair_style)
 
 
-def _weights(person: Person, expression: str) -> Floats:
+@lru_cache(maxsize=8)  # of the same person come several pictures in a row
+def _face(
+    gender: str,
+    age: str,
+    ancestry: tuple[float, float, float],
+    weight: float,
+    identity: tuple[tuple[int, float], ...],
+) -> Floats:
     base = head()
-    weights = np.zeros(len(base.number), np.float32)
-    gender = "female" if person.gender == "woman" else "male"
+    amounts = {
+        base.names[shape]: strength for group, strength in identity
+        for shape in base.identity[group]
+    }  # fmt: skip
+    sex = "female" if gender == "woman" else "male"
     build = {
-        "minweight": max(0.0, 1 - 2 * person.weight),
-        "averageweight": 1 - abs(2 * person.weight - 1),
-        "maxweight": max(0.0, 2 * person.weight - 1),
+        "minweight": max(0.0, 1 - 2 * weight),
+        "averageweight": 1 - abs(2 * weight - 1),
+        "maxweight": max(0.0, 2 * weight - 1),
     }
-    for age, much in zip(("young", "old"), AGES[person.age], strict=True):
-        for race, share in zip(("african", "asian", "caucasian"), person.ancestry, strict=True):
-            weights[base.number[f"{race}-{gender}-{age}"]] += much * share
+    for years, much in zip(("young", "old"), AGES[age], strict=True):
+        for race, share in zip(("african", "asian", "caucasian"), ancestry, strict=True):
+            amounts[f"{race}-{sex}-{years}"] = much * share
         for name, value in build.items():
-            weights[base.number[f"universal-{gender}-{age}-averagemuscle-{name}"]] += much * value
-    for group, strength in person.identity:
-        for shape in base.identity[group]:
-            weights[shape] += strength
-    for name, value in EXPRESSIONS[expression].items():
-        weights[base.number[f"expr:{name}"]] += value
-    return weights
+            amounts[f"universal-{sex}-{years}-averagemuscle-{name}"] = much * value
+    return _moved(base.vertices, amounts)
+
+
+def _moved(vertices: Floats, amounts: dict[str, float]) -> Floats:
+    base = head()
+    used = {base.number[name]: amount for name, amount in sorted(amounts.items()) if amount}
+    numbers = np.array(list(used), np.int64)
+    weights = np.array(list(used.values()), np.float32)
+    return np.asarray(blend_shapes(vertices, base.shapes, numbers, weights), np.float32)
 
 
 def _hair(style: str) -> Floats:

@@ -1,0 +1,78 @@
+"""Small things that tests share: rendered people, models, a short experiment."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+SHORT = [
+    "experiment=demo",
+    "data.source.people=150",
+    "data.source.pictures_per_person=2",
+    "data.people={public: 60, private: 30, validation: 10, attack: 25, test: 25}",
+    "stage.base_tower.rows.count=200",
+    "stage.align.rows.count=200",
+    "stage.align.batch_size_rows=32",
+    "stage.base_language.rows.count=200",
+    "stage.instruct.rows.count=200",
+    "stage.prefer.rows.count=200",
+    "report.people=20",
+    "trainer.progress=false",
+    "trainer.validation_rows=8",
+    "trainer.checkpoint_every_steps=5",
+    *[f"stage.{s}.steps=20" for s in
+      ("base_tower", "align", "base_language", "instruct", "prefer")],
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where rendered people are kept for the whole session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def pictures(cache: Path) -> Any:
+    """A pictures table of 150 people, two pictures each: that of the short experiment."""
+    from data.portraits.table import portraits
+
+    return portraits(people=150, pictures_per_person=2, cache=cache, progress=False)
+
+
+@pytest.fixture(scope="session")
+def healthcare() -> Any:
+    """The policy that the demo uses."""
+    from conf.compose import load
+    from data.policy import policy
+
+    return policy(load(["experiment=demo"]).policy)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[..., Any]:
+    """Makes the tiny VLM, open or private."""
+
+    def make(kind: str = "private", *, policy: Any, bits: int = 16, **options: Any) -> Any:
+        from conf.compose import load
+        from models import configured
+
+        words = ["experiment=demo", f"model.interface.kind={kind}", f"model.interface.bits={bits}"]
+        words += [f"{k}={v}" for k, v in options.items()]
+        return configured.model(load(words).model, policy, seed=0)
+
+    return make
+
+
+@pytest.fixture
+def short(cache: Path, tmp_path: Path) -> Callable[..., list[str]]:
+    """The words of a short experiment whose run folders lie in the test's own folder."""
+
+    def words(*more: str) -> list[str]:
+        return [*SHORT, f"cache={cache}", f"checkpoints={tmp_path}", *more]
+
+    return words
