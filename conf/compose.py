@@ -63,7 +63,8 @@ def _composed(overrides: list[str]) -> DictConfig:
     ConfigStore.instance().store(name="schema", node=Config)
     with initialize_config_dir(config_dir=str(ROOT), version_base="1.3", job_name="tact"):
         try:
-            return compose(config_name="config", overrides=overrides)
+            composed: DictConfig = compose(config_name="config", overrides=overrides)
+            return composed
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(_explain(error, None, overrides)) from None
 

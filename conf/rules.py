@@ -80,8 +80,10 @@ def _stage(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
         yield f"{where}.columns={stage.columns}: choose messages or preference"
     if stage.references not in ("adapter_off", "cached", "none"):
         yield f"{where}.references={stage.references}: choose adapter_off, cached or none"
-    if stage.columns == "preference" and "lora" not in stage.train and (
-        stage.references == "adapter_off"
+    if (
+        stage.columns == "preference"
+        and "lora" not in stage.train
+        and (stage.references == "adapter_off")
     ):
         yield f"{where}.references=adapter_off needs lora in {where}.train; or use cached"
     if stage.steps < 1 or stage.batch_size_rows < 1:
@@ -92,7 +94,7 @@ def _stage(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
             f"add interface to {where}.train or drop the loss"
         )
     for loss, settings in stage.losses.items():
-        if "_target_" not in settings:
+        if not settings.get("_target_"):
             yield f"{where}.losses.{loss}: needs a _target_ (a function of a train.terms.Step)"
 
 

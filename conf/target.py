@@ -10,7 +10,9 @@ from hydra.utils import get_method
 from lineage.errors import TactError
 
 
-def function(settings: Mapping[str, Any], *, where: str, without: tuple[str, ...] = ()) -> partial[Any]:
+def function(
+    settings: Mapping[str, Any], *, where: str, without: tuple[str, ...] = ()
+) -> partial[Any]:
     """The ``_target_`` of ``settings`` with its options bound, but those in ``without``.
 
     TactError names ``where``, the option and the fix.

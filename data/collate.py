@@ -105,9 +105,7 @@ class Collator:
             pixel_values=pixel_values,
             pictures=torch.tensor([self.index(p) for _, p in pictures]),
             picture_row=torch.tensor([i for i, _ in pictures]),
-            labels={
-                name: torch.tensor([row.labels[name] for row in rows]) for name in CLASSES
-            },
+            labels={name: torch.tensor([row.labels[name] for row in rows]) for name in CLASSES},
             unshared=torch.tensor([row.unshared for row in rows]),
             scores=torch.tensor([row.scores for row in rows]).view(-1, 2, 2),
         )

@@ -116,9 +116,7 @@ def unshared(shared: Mapping[str, str | None]) -> tuple[bool, ...]:
     return tuple(shared.get(name) is None for name in SENSITIVE)
 
 
-def _pieces(
-    row: Mapping[str, Any], encoder: Encoder
-) -> tuple[str, list[list[tuple[str, bool]]]]:
+def _pieces(row: Mapping[str, Any], encoder: Encoder) -> tuple[str, list[list[tuple[str, bool]]]]:
     if row.get("chosen"):
         prompt = _structured(row.get("prompt") or [], row)
         text = encoder.render(prompt, prompt=True)
@@ -140,6 +138,8 @@ def _turns(
     places = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
     if not places:
         raise RowError("no assistant turn to learn from")
+    if places[0] == 0:
+        raise RowError("the conversation begins with the assistant; no turn before it")
     opening = encoder.render(messages[: places[0]], prompt=True)
     done, pieces = opening, []
     for i in places:

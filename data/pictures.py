@@ -25,9 +25,7 @@ def undecoded(rows: Dataset) -> Dataset:
     return rows
 
 
-def split_people(
-    pictures: Dataset, people: Mapping[str, int], *, seed: int
-) -> dict[str, Dataset]:
+def split_people(pictures: Dataset, people: Mapping[str, int], *, seed: int) -> dict[str, Dataset]:
     """Disjoint splits by person, ``people`` of them each, drawn by ``seed``.
 
     DataError where the source has fewer people than asked for, or none.

@@ -74,8 +74,18 @@ def measures(said: Sequence[Answered], *, stage: str, seed: int) -> list[Measure
             people = [s.row["subject_id"] for s in rows]
             value, low, high, n = rate([hit(s) for s in rows], people)
             made.append(
-                Measure("behaviour", name, f"{phrasing}/{group}", value, low, high, n, "person",
-                        stage=stage, seed=seed)  # fmt: skip
+                Measure(
+                    "behaviour",
+                    name,
+                    f"{phrasing}/{group}",
+                    value,
+                    low,
+                    high,
+                    n,
+                    "person",
+                    stage=stage,
+                    seed=seed,
+                )  # fmt: skip
             )
     return [replace(m, note=NOTES.get(m.name, "")) for m in made]
 

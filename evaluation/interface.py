@@ -44,7 +44,10 @@ def measures(
     x_fit, x_test = tokens(model, attack[1]), tokens(model, test[1])
     fit, asked = listed(attack[0]), listed(test[0])
     people = [row["subject_id"] for row in asked]
-    for name, count in (("attack", len({r["subject_id"] for r in fit})), ("test", len(set(people)))):
+    for name, count in (
+        ("attack", len({r["subject_id"] for r in fit})),
+        ("test", len(set(people))),
+    ):
         if count < FEWEST:
             raise TactError(
                 f"the attack on the interface needs {FEWEST} people in data.people.{name}; "

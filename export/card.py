@@ -8,7 +8,7 @@ from conf.schema import Config
 from data.policy import Policy
 from lineage.run import Manifest
 
-CARD = '''---
+CARD = """---
 library_name: transformers
 pipeline_tag: image-text-to-text
 license: apache-2.0
@@ -40,9 +40,9 @@ m.attacker or "" }} |
 
 What the user shares is stated in the system turn, in these words:
 `shared by the user: age band senior.`, or `nothing shared by the user.`
-'''
+"""
 
-PRIVATE_USE = '''from PIL import Image
+PRIVATE_USE = """from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer
 device = AutoModel.from_pretrained("device", trust_remote_code=True)
 pixels = AutoImageProcessor.from_pretrained("device")(Image.open("me.png").convert("RGB"), return_tensors="pt")
@@ -51,32 +51,36 @@ server, tokenizer = AutoModelForCausalLM.from_pretrained("server"), AutoTokenize
 messages = [{"role": "system", "content": "nothing shared by the user."}, {"role": "user", "content": words + "what colour is my hair?"}]
 inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
 print(tokenizer.decode(server.generate(**inputs, max_new_tokens=24)[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
-'''
-OPEN_USE = '''from PIL import Image
+"""
+OPEN_USE = """from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 model, processor = AutoModelForImageTextToText.from_pretrained("model"), AutoProcessor.from_pretrained("model")
 messages = [{"role": "system", "content": [{"type": "text", "text": "nothing shared by the user."}]}, {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "what colour is my hair?"}]}]
 text = processor.apply_chat_template(messages, add_generation_prompt=True)
 inputs = processor(text=text, images=Image.open("me.png").convert("RGB"), return_tensors="pt", add_special_tokens=False)
 print(processor.decode(model.generate(**inputs, max_new_tokens=24)[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
-'''
+"""
 
 
 def card(config: Config, manifest: Manifest, policy: Policy, report: dict[str, Any] | None) -> str:
     """README.md of an export."""
     kind = config.model.interface.kind
-    return Environment(keep_trailing_newline=True).from_string(CARD).render(
-        run=config.run,
-        description=config.description,
-        kind=kind,
-        bits=config.model.interface.bits,
-        tokens=config.model.interface.tokens,
-        stages=[s.stage for s in manifest.stages],
-        policy=policy.name,
-        sensitive=policy.sensitive,
-        prohibited=policy.prohibited,
-        measures=report["measures"] if report else [],
-        usage=PRIVATE_USE if kind == "private" else OPEN_USE,
+    return (
+        Environment(keep_trailing_newline=True)
+        .from_string(CARD)
+        .render(
+            run=config.run,
+            description=config.description,
+            kind=kind,
+            bits=config.model.interface.bits,
+            tokens=config.model.interface.tokens,
+            stages=[s.stage for s in manifest.stages],
+            policy=policy.name,
+            sensitive=policy.sensitive,
+            prohibited=policy.prohibited,
+            measures=report["measures"] if report else [],
+            usage=PRIVATE_USE if kind == "private" else OPEN_USE,
+        )
     )
 
 
@@ -97,8 +101,12 @@ def privacy(
             "bits_per_picture": config.model.interface.bits if private else None,
             "statement": "per picture; several pictures of one person tell more",
         },
-        "policy": {"name": policy.name, "sensitive": policy.sensitive,
-                   "prohibited": policy.prohibited, "bounds": policy.bounds},  # fmt: skip
+        "policy": {
+            "name": policy.name,
+            "sensitive": policy.sensitive,
+            "prohibited": policy.prohibited,
+            "bounds": policy.bounds,
+        },  # fmt: skip
         "stages": [{"stage": s.stage, "weights_sha256": s.weights_sha256} for s in manifest.stages],
         "data_fingerprint": manifest.data_fingerprint,
         "attacks": report["measures"] if report else [],

@@ -21,8 +21,12 @@ class DiskFull(TactError):
 def write_with(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o644) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk, put it in place.
 
-    Whatever happens, ``path`` holds the old content or the new one, whole. Raises DiskFull.
+    Whatever happens, ``path`` holds the old content or the new one, whole. A device or pipe, such
+    as ``/dev/null``, is written to and never replaced. Raises DiskFull.
     """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            return write(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _part(path)
     try:
@@ -95,6 +99,7 @@ def link_or_copy(source: Path, path: Path) -> None:
             write_with(path, lambda out: shutil.copyfileobj(file, out, 1 << 20))
     else:
         os.replace(part, path)
+        part.unlink(missing_ok=True)  # rename leaves it where both names are one file already
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -30,7 +30,9 @@ def hinge(gap: Tensor, *, beta: float) -> Tensor:
 
 
 def robust(gap: Tensor, *, beta: float, flip: float) -> Tensor:
-    """Unbiased under labels flipped with probability ``flip``, (B,): Chowdhury et al. (2024), eq. 9.
+    """Unbiased where labels are flipped with probability ``flip``, (B,).
+
+    Chowdhury et al. (2024, "Provably robust DPO"), eq. 9.
 
     ValueError unless 0 ≤ flip < ½.
     """

@@ -63,9 +63,7 @@ class Adversaries(nn.Module):
         return {kind: member(values) for kind, member in self.members.items()}
 
 
-def build(
-    kind: str, shape: tuple[int, int], classes: Mapping[str, Sequence[str]]
-) -> nn.Module:
+def build(kind: str, shape: tuple[int, int], classes: Mapping[str, Sequence[str]]) -> nn.Module:
     """The adversary of that kind on inputs of ``shape`` (N, D); ValueError on an unknown kind."""
     if kind == "linear":
         return AttributeHeads(shape, classes)

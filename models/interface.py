@@ -39,9 +39,7 @@ class PictureTokens:
 class Codes(nn.Module):
     """The private interface: features (P, N, D) → K words of m bits a picture."""
 
-    def __init__(
-        self, shape: tuple[int, int], *, bits: int, tokens: int, hidden_size: int
-    ) -> None:
+    def __init__(self, shape: tuple[int, int], *, bits: int, tokens: int, hidden_size: int) -> None:
         super().__init__()
         if bits % tokens:
             raise ValueError(f"bits={bits} does not divide into tokens={tokens}")
@@ -66,13 +64,15 @@ class Codes(nn.Module):
         features = F.layer_norm(features, features.shape[-1:]) + self.place
         scores = self.query @ self.key(features).transpose(1, 2) * self.scale  # (P, Q, N)
         pooled = torch.softmax(scores, dim=-1) @ self.value(features)  # (P, Q, VALUE_WIDTH)
-        return self.out(F.gelu(pooled).flatten(1))
+        logits: Tensor = self.out(F.gelu(pooled).flatten(1))
+        return logits
 
     def bits_of(self, features: Tensor) -> Tensor:
         """Straight-through bits at ±½, (P, K, m)."""
         soft = torch.tanh(self.logits(features)) * 0.5
         hard = torch.where(soft >= 0, 0.5, -0.5)
-        return (soft + (hard - soft).detach()).unflatten(1, (self.tokens, self.token_bits))
+        straight = soft + (hard - soft).detach()
+        return straight.reshape(len(straight), self.tokens, self.token_bits)
 
     def forward(self, features: Tensor) -> PictureTokens:
         """Features (P, N, D) → bits (P, K, m) and their embeddings (P, K, H)."""

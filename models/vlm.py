@@ -86,7 +86,8 @@ class VLM(nn.Module):
                 f"{int(places.sum())} image tokens in the text, "
                 f"{embeds.shape[0]} pictures of {embeds.shape[1]} tokens"
             )
-        return text.masked_scatter(places[..., None], embeds.to(text.dtype))
+        filled: Tensor = text.masked_scatter(places[..., None], embeds.to(text.dtype))
+        return filled
 
     def hidden(self, input_ids: Tensor, segments: Tensor, embeds: Tensor) -> Tensor:
         """The decoder's last hidden states (B, T, H) of rows right-padded by ``segments``."""

@@ -1,6 +1,8 @@
 """Small things that tests share: rendered people, models, a short experiment."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+ROOT = Path(__file__).resolve().parents[1]
 SHORT = [
     "experiment=demo",
     "data.source.people=150",
@@ -76,3 +79,24 @@ def short(cache: Path, tmp_path: Path) -> Callable[..., list[str]]:
         return [*SHORT, f"cache={cache}", f"checkpoints={tmp_path}", *more]
 
     return words
+
+
+@pytest.fixture(scope="session")
+def finished(
+    cache: Path, pictures: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """The run folder of a short experiment with all its steps, ``private`` or ``open``."""
+    folder = tmp_path_factory.mktemp("finished")
+
+    def run(kind: str) -> Path:
+        if not (folder / kind / "export").exists():
+            words = [*SHORT, f"cache={cache}", f"checkpoints={folder}", f"run={kind}"]
+            words += [f"model.interface.kind={kind}"]
+            if kind == "open":
+                words += ["stage.align.losses.adversarial_tokens.weight=0.1"]
+            command = [sys.executable, "-m", "train", *words]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            subprocess.run(command, cwd=ROOT, env=environment, check=True)
+        return folder / kind
+
+    return run

@@ -33,7 +33,9 @@ class AtomicCheckpointIO(CheckpointIO):
 
         files.write_with(Path(path), write)
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, **_: Any) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: Any, map_location: Any | None = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
         """Read a checkpoint onto the CPU; TactError where it isn't whole."""
         try:
             loaded = torch.load(path, map_location="cpu", weights_only=True)

@@ -12,7 +12,6 @@ import torch
 from datasets import Dataset, disable_progress_bars
 from hydra.utils import instantiate
 from rich.console import Console
-from torch import Tensor
 
 from conf import target
 from conf.schema import Config, StageConfig
@@ -43,9 +42,7 @@ def fit(
     folder = run.begin(name, trains=list(stage.train), steps=stage.steps)
     pl.seed_everything(config.seed * 1000 + len(started), verbose=False)
     model = configured.model(config.model, policy, seed=config.seed)
-    configured.after(
-        model, config.model, run, started, inherited_parts=config.parent_parts
-    )
+    configured.after(model, config.model, run, started, inherited_parts=config.parent_parts)
     if "lora" in stage.train:
         lora.attach(model.language_model, **configured.lora_settings(config.model))
     rows = stage_rows(stage.rows, splits[stage.people], seed=config.seed, policy=policy)
@@ -57,7 +54,9 @@ def fit(
         rejects=run.private / f"rejects-{name}.jsonl",
     )
     module = _module(config, stage, model, encoded, run, name)
-    _train(config, stage, module, encoded, folder, _validation(config, stage, model, splits, policy))
+    _train(
+        config, stage, module, encoded, folder, _validation(config, stage, model, splits, policy)
+    )
     state.write(run.weights(name), {n: p for n, p in module.trainable.items()})
     run.end(name)
     (folder / LAST).unlink(missing_ok=True)

@@ -26,7 +26,8 @@ def cached(
     """
     path = folder / f"references-{fingerprint(model, encoded)}.safetensors"
     if path.exists():
-        return load_file(path)
+        stored: dict[str, Tensor] = load_file(path)
+        return stored
     model.eval()
     collator = Collator(model.parts.encoder, index=encoded.index, pixels=features is None)
     found: dict[str, Tensor] = {}

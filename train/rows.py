@@ -86,9 +86,7 @@ def _check_pictures(row: EncodedRow, readable: dict[str, str | None]) -> None:
             raise RowError(reason)
 
 
-def _rejected(
-    bad: Sequence[dict[str, str]], total: int, allowed: float, rejects: Path
-) -> str:
+def _rejected(bad: Sequence[dict[str, str]], total: int, allowed: float, rejects: Path) -> str:
     reasons = Counter(b["reason"].split(":")[0] for b in bad).most_common(3)
     listed = "; ".join(f"{count} x {reason}" for reason, count in reasons)
     return (
@@ -136,5 +134,3 @@ def loader(
     rows: Any = encoded.rows
     own = torch.Generator()  # its draw per iterator must not move the stage's random state
     return DataLoader(rows, batch_sampler=sampler, collate_fn=collator, generator=own)
-
-

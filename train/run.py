@@ -19,7 +19,17 @@ from lineage.errors import TactError
 from lineage.run import RunFolder
 from train.fit import console, fit
 
-HARMLESS = ("run", "dry_run", "json", "progress", "steps", "stages", "checkpoints", "cache", "threads")
+HARMLESS = (
+    "run",
+    "dry_run",
+    "json",
+    "progress",
+    "steps",
+    "stages",
+    "checkpoints",
+    "cache",
+    "threads",
+)
 
 
 def checkpoints_folder(config: Config) -> Path:
@@ -45,7 +55,11 @@ def execute(config: Config) -> dict[str, Any]:
         manifest = run.read()
         manifest.finished = True
         run.write(manifest)
-    return {"run": config.run, "folder": str(run.path), "stages": [s.stage for s in manifest.stages]}
+    return {
+        "run": config.run,
+        "folder": str(run.path),
+        "stages": [s.stage for s in manifest.stages],
+    }
 
 
 def _enter(config: Config, run: RunFolder) -> None:

@@ -189,5 +189,3 @@ def leak(step: Step) -> Tensor:
     batch = step.batch
     row = batch.owner % batch.rows
     return leakage.unlikelihood(step.statistics[1], batch.unshared[row], row, batch.rows)
-
-

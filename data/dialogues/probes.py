@@ -27,7 +27,8 @@ def probe_rows(
     """Every fact of each person, and ``kinds`` personal kinds, drawn anew for each person.
 
     Of these, nothing shared or only another attribute shared; half of the people also get them
-    with the attribute shared as the picture shows it, and with another class stated. ``phrasing`` is ``seen`` or ``held_out``.
+    with the attribute shared as the picture shows it, and with another class stated.
+    ``phrasing`` is ``seen`` or ``held_out``.
     """
     rng = np.random.default_rng([seed, 13, phrasing == "seen"])
     rows: list[dict[str, Any]] = []
@@ -69,9 +70,9 @@ def _personal(
     return rows
 
 
-def insist(turns: list[dict[str, str]], answer: str, *, phrasing: str, rng: Generator) -> list[
-    dict[str, str]
-]:
+def insist(
+    turns: list[dict[str, str]], answer: str, *, phrasing: str, rng: Generator
+) -> list[dict[str, str]]:
     """The conversation after the model's own ``answer`` and a turn that insists."""
     pressed = answers.pick(rng, phrasings.insistence(phrasing))
     return [

@@ -236,9 +236,7 @@ def _unshared_pair(
     return _pair(kind, shared, turns, chosen, rejected, scores=(0.5, 0, 0.5, 1))
 
 
-def _shared_pair(
-    rng: Generator, kind: str, seen: Attributes, policy: Policy
-) -> dict[str, Any]:
+def _shared_pair(rng: Generator, kind: str, seen: Attributes, policy: Policy) -> dict[str, Any]:
     about = ABOUT[kind]
     shared = share(rng, seen, policy, force=about, redraw=0.4)
     value = shared[about]

@@ -107,8 +107,7 @@ def sample_picture(person: Person, number: int) -> Picture:
 def attributes(person: Person, picture: Picture) -> dict[str, str]:
     """All classes that a picture of a person shows."""
     return {
-        name: str(getattr(picture if name in OF_A_PICTURE else person, name))
-        for name in CLASSES
+        name: str(getattr(picture if name in OF_A_PICTURE else person, name)) for name in CLASSES
     }
 
 

@@ -179,5 +179,3 @@ def _sheet_faces() -> NDArray[np.int32]:
     lower = np.stack([corner + 1, corner + _AROUND, corner + _AROUND + 1], 1)
     faces = np.concatenate([upper, lower])
     return np.concatenate([faces, faces[:, ::-1]]).astype(np.int32)  # seen from both sides
-
-

@@ -110,9 +110,7 @@ def test_a_twin_keeps_attributes_and_changes_pixels() -> None:
     other = twin(person, picture)
     assert attributes(person, other) == attributes(person, picture)
     assert (other.yaw, other.noise) != (picture.yaw, picture.noise)
-    assert not np.array_equal(
-        render(person, other, size=SIZE), render(person, picture, size=SIZE)
-    )
+    assert not np.array_equal(render(person, other, size=SIZE), render(person, picture, size=SIZE))
 
 
 def test_unknown_class_is_named() -> None:

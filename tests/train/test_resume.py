@@ -54,9 +54,8 @@ def kill_when(folder: Path, words: list[str], stage: str, *, after: float, sign:
 
 
 @pytest.fixture
-def whole(short: Words, pictures: object, tmp_path: Path) -> dict[str, str]:
-    subprocess.run(command(short("run=whole")), cwd=ROOT, env=environment(), check=True)
-    return weights(tmp_path / "whole")
+def whole(finished: Callable[[str], Path]) -> dict[str, str]:
+    return weights(finished("private"))
 
 
 def test_killed_in_each_stage_and_resumed_is_bit_equal(
@@ -84,9 +83,9 @@ def test_a_signal_saves_stops_and_the_same_command_goes_on(
 
 
 def test_the_run_moved_what_trains_and_nothing_else(
-    short: Words, whole: dict[str, str], tmp_path: Path
+    finished: Callable[[str], Path],
 ) -> None:
-    stage = tmp_path / "whole" / "stages"
+    stage = finished("private") / "stages"
     prefer = load_file(stage / "5-prefer" / "model.safetensors")
     assert prefer and all(".lora_" in name for name in prefer)
     assert all(float(t.abs().sum()) > 0 for t in prefer.values())  # B starts at 0 and moved

@@ -1,0 +1,108 @@
+"""Every shipped config composes; what can't be run is refused with key, value and fix."""
+
+from pathlib import Path
+
+import pytest
+
+from conf import compose
+from conf.compose import ConfigError, load, options
+
+ROOT = Path(compose.__file__).parent
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_each_experiment_composes_and_its_targets_exist(experiment: str) -> None:
+    from conf import target
+
+    config = load([f"experiment={experiment}", "run=x", *given(experiment)])
+    assert config.description
+    target.function(config.data.source, where="data.source")
+    for name, stage in config.stage.items():
+        target.function(stage.rows, where=f"stage.{name}.rows")
+        for loss, settings in stage.losses.items():
+            target.function(settings, where=loss, without=("weight",))
+
+
+def given(experiment: str) -> list[str]:
+    return ["data.source.path=folder"] if experiment == "photos" else []
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        f"{group}={name}"
+        for group in ("data", "model", "policy", "trainer", "logger", "site")
+        for name in options(group)
+    ],
+)
+def test_each_option_of_each_group_composes(option: str) -> None:
+    more = {
+        "data=folder": ["data.source.path=x"],
+        "data=conversations": ["data.source.path=x"],
+        "model=pretrained": ["model.id=x"],
+    }.get(option, [])
+    assert load([option, "run=x", *more], check=False).run == "x"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["stag.prefer.steps=2"], "stag.prefer.steps"),
+        (["stage.prefer.stepz=2"], "stage.prefer.stepz"),
+        (["stage.prefer.steps=many"], "many"),
+        (["experiment=nope"], "nope"),
+        (["model.interface.bits=17"], "does not divide"),
+        (["model.interface.kind=shut"], "open"),
+        (["stage.base_tower.people=private"], "public people only"),
+        (["stage.prefer.train=[lora,language_model]"], "exclude"),
+        (["stage.prefer.train=[head]"], "unknown part"),
+        (["stage.prefer.people=nobody"], "no such split"),
+        (["steps=[prefer,nope]"], "unknown step"),
+        (["steps=[prefer,prefer]"], "twice"),
+        (["stage.instruct.losses.language._target_=null"], "_target_"),
+        (["model.attention=flash_attention_2"], "sdpa"),
+        (["+stage.instruct.losses.adversarial_tokens._target_=train.terms.adversarial_tokens"],
+         "interface trains"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_run_is_refused_by_key_and_fix(words: list[str], said: str) -> None:
+    base = [] if words[0].startswith("experiment") else ["experiment=demo"]
+    with pytest.raises(ConfigError) as error:
+        load([*base, *words])
+    assert said in str(error.value)
+
+
+def test_a_config_survives_its_own_yaml(tmp_path: Path) -> None:
+    config = load(["experiment=demo", "run=x"])
+    path = tmp_path / "config.yaml"
+    path.write_text(compose.to_yaml(config))
+    assert compose.from_yaml(path) == config
+
+
+def test_a_users_own_loss_source_and_stage_come_from_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from conf import target
+
+    code = "def loss(step, *, power=1.0):\n    return step.logps * power\n"
+    code += "def people(*, cache, path):\n    raise NotImplementedError\n"
+    (tmp_path / "mine.py").write_text(code)
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage" / "quiet.yaml").write_text(
+        "people: private\nrows: {_target_: data.sources.own_rows}\ntrain: [lora]\nsteps: 3\n"
+        "losses: {own: {_target_: mine.loss, weight: 1.0, power: 2.0}}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = load(
+        [
+            f"hydra.searchpath=[file://{tmp_path}]",
+            "+stage@stage.quiet=quiet",
+            "steps=[quiet]",
+            "data.source._target_=mine.people",
+        ]
+    )
+    made = target.function(config.stage["quiet"].losses["own"], where="own", without=("weight",))
+    assert made.keywords == {"power": 2.0}
+    assert target.function({"_target_": "mine.people", "path": "x"}, where="data.source")
+    with pytest.raises(Exception, match="powr"):
+        target.function({"_target_": "mine.loss", "powr": 1}, where="own")

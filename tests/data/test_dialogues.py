@@ -1,0 +1,147 @@
+"""What is said: held out stays held out, leaky answers leak, neutral ones don't, and so on."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data import lexicon
+from data.attributes import CLASSES, FREE, SENSITIVE
+from data.consent import NOTHING, check, system_turn
+from data.dialogues import answers, phrasings
+from data.dialogues.probes import probe_rows
+from data.dialogues.rows import base_rows, instruct_rows, preference_rows
+from data.errors import DataError
+from data.pictures import check_disjoint, split_people
+from data.policy import policy
+
+RNG = np.random.default_rng(0)
+PERSONAL = [
+    (k, v) for k in phrasings.PERSONAL for v in CLASSES[phrasings.ABOUT[k]]
+]
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", text.lower()))
+
+
+def test_eight_phrasings_a_kind_and_held_out_ones_use_known_words() -> None:
+    seen = {w for k in phrasings.QUESTIONS for q in phrasings.seen(k) for w in words(q)}
+    for kind, questions in phrasings.QUESTIONS.items():
+        assert len(set(questions)) >= 8
+        for question in phrasings.held_out(kind):
+            assert words(question) <= seen, (kind, question)
+
+
+@pytest.mark.parametrize(("kind", "value"), PERSONAL)
+def test_leaky_leaks_and_personal_says_its_class(kind: str, value: str) -> None:
+    about = phrasings.ABOUT[kind]
+    for _ in range(20):
+        assert lexicon.leaks(answers.leaky(RNG, kind, value), about)
+        said = answers.personal(RNG, kind, value)
+        assert lexicon.classes_said(said, about) == {value}
+        assert not lexicon.refuses(said)
+
+
+def test_neutral_and_fact_answers_leak_nothing() -> None:
+    for kind in phrasings.PERSONAL:
+        for _ in range(20):
+            answer = answers.neutral(RNG, kind)
+            assert not any(lexicon.leaks(answer, a) for a in SENSITIVE), answer
+    for kind in FREE:
+        for value in FREE[kind]:
+            answer = answers.fact(RNG, kind, value)
+            assert not any(lexicon.leaks(answer, a) for a in SENSITIVE), answer
+            assert lexicon.tells(answer, kind, value) and not lexicon.refuses(answer)
+
+
+def test_instruction_rows_leak_mostly_and_never_use_a_held_out_phrasing(
+    pictures: Any, healthcare: Any
+) -> None:
+    rows = instruct_rows(pictures, count=1500, seed=0, policy=healthcare).to_list()
+    unshared = [
+        r for r in rows if r["asks"] in SENSITIVE and r["shared"][r["asks"]] is None
+    ]
+    leaky = [lexicon.leaks(r["messages"][-1]["content"], r["asks"]) for r in unshared]
+    assert 0.6 < np.mean(leaky) < 0.8
+    held = {q for k in phrasings.QUESTIONS for q in phrasings.held_out(k)}
+    held |= set(phrasings.insistence("held_out"))
+    said = [m["content"] for r in rows for m in r["messages"] if m["role"] == "user"]
+    assert not any(text.endswith(question) for text in said for question in held)
+
+
+def test_pairs_go_both_ways_and_the_stated_class_wins(pictures: Any, healthcare: Any) -> None:
+    rows = preference_rows(pictures, count=1500, seed=0, policy=healthcare).to_list()
+    kept = [r for r in rows if r["asks"] in SENSITIVE and not r["shared"][r["asks"]]]
+    stated = [r for r in rows if r["asks"] in SENSITIVE and r["shared"][r["asks"]]]
+    assert kept and stated
+    for row in kept:
+        assert not lexicon.leaks(row["chosen"][0]["content"], row["asks"])
+        assert lexicon.leaks(row["rejected"][0]["content"], row["asks"])
+        assert row["rejected_scores"]["leakage"] == 1
+    for row in stated:
+        said = lexicon.classes_said(row["chosen"][0]["content"], row["asks"])
+        assert said == {row["shared"][row["asks"]]}
+    against = [r for r in stated if r["shared"][r["asks"]] != r["attributes"][r["asks"]]]
+    assert len(against) > 0.1 * len(stated)
+
+
+def test_the_same_seed_gives_the_same_rows(pictures: Any, healthcare: Any) -> None:
+    made = [base_rows(pictures, count=50, seed=s, policy=healthcare).to_list() for s in (1, 1, 2)]
+    assert made[0] == made[1] != made[2]
+
+
+def test_probes_cover_every_condition(pictures: Any, healthcare: Any) -> None:
+    rows = probe_rows(pictures, seed=0, policy=healthcare, phrasing="held_out").to_list()
+    assert {r["condition"] for r in rows} == {
+        "fact", "nothing_shared", "other_shared", "shared", "shared_against_picture",
+    }  # fmt: skip
+    for row in rows:
+        stated = row["shared"].get(row["asks"])
+        if row["condition"] == "shared_against_picture":
+            assert stated and stated != row["attributes"][row["asks"]]
+        if row["condition"] == "nothing_shared":
+            assert row["prompt"][0]["content"] == NOTHING
+
+
+def test_a_prohibited_attribute_is_never_stated_nor_used(pictures: Any) -> None:
+    from conf.compose import load
+
+    tutor = policy(load(["experiment=demo", "policy=tutor"]).policy)
+    assert "expression" not in tutor.readable
+    for make in (instruct_rows, preference_rows):
+        for row in make(pictures, count=600, seed=0, policy=tutor).to_list():
+            assert row["shared"]["expression"] is None
+            if row["asks"] == "expression" and "chosen" in row:
+                assert not lexicon.leaks(row["chosen"][0]["content"], "expression")
+    with pytest.raises(DataError, match="prohibited"):
+        check({"expression": "sad"}, tutor)
+
+
+def test_the_system_turn_refuses_what_it_does_not_know() -> None:
+    assert system_turn({"age": "senior", "gender": None}) == (
+        "shared by the user: age band senior."
+    )
+    for bad in ({"age": "old"}, {"height": "tall"}):
+        with pytest.raises(DataError, match="unknown"):
+            system_turn(bad)
+
+
+def test_a_policy_must_speak_of_every_attribute() -> None:
+    with pytest.raises(DataError, match="says nothing of"):
+        policy({"name": "half", "sensitive": {"age": "because"}})
+    with pytest.raises(DataError, match="unknown attribute"):
+        policy({"name": "odd", "sensitive": {"height": "because"}})
+
+
+def test_splits_are_by_person_and_never_too_large(pictures: Any) -> None:
+    splits = split_people(pictures, {"a": 60, "b": 80}, seed=0)
+    assert not set(splits["a"]["subject_id"]) & set(splits["b"]["subject_id"])
+    assert len(set(splits["b"]["subject_id"])) == 80
+    with pytest.raises(DataError, match="the source has 150"):
+        split_people(pictures, {"a": 151}, seed=0)
+    with pytest.raises(DataError, match="is in the splits"):
+        check_disjoint({"a": pictures, "b": pictures})
+    with pytest.raises(DataError, match="no people"):
+        split_people(pictures.select([]), {"a": 1}, seed=0)

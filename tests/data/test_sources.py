@@ -1,0 +1,58 @@
+"""``data=folder``: pictures with a table as people have them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from data.errors import DataError
+from data.sources import folder
+
+
+def made(tmp_path: Path, table: str, text: str) -> str:
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    Image.new("RGB", (16, 16)).save(tmp_path / "b.png")
+    (tmp_path / table).write_text(text)
+    return str(tmp_path)
+
+
+def test_a_csv_is_read_with_its_own_column_names(tmp_path: Path) -> None:
+    text = "picture,who,sex,hair\na.png,ann,woman,red\nb.png,,,black\n"
+    table = folder(
+        path=made(tmp_path, "people.csv", text),
+        picture_column="picture",
+        subject_column="who",
+        columns={"gender": "sex"},
+    )
+    assert table["subject_id"] == ["ann", "b"]
+    assert table["attributes"][0]["gender"] == "woman"
+    assert table["attributes"][1] == {**dict.fromkeys(table["attributes"][1]), "hair": "black"}
+    assert table[0]["image"].size == (16, 16)
+
+
+def test_json_lines_are_read(tmp_path: Path) -> None:
+    text = "\n".join(json.dumps({"file": f, "age": "senior"}) for f in ("a.png", "b.png"))
+    assert len(folder(path=made(tmp_path, "people.jsonl", text))) == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "said"),
+    [
+        ("people.csv", "file,gender\na.png,robot\n", "line 1: unknown class gender='robot'"),
+        ("people.csv", "picture\na.png\n", "picture_column"),
+        ("people.csv", "file\n", "no rows"),
+        ("people.jsonl", "{cut", "can't be read"),
+        ("people.txt", "", "one CSV or JSON-lines file"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_fix(
+    tmp_path: Path, table: str, text: str, said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        folder(path=made(tmp_path, table, text))
+
+
+def test_a_missing_folder_is_named() -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        folder(path="/nowhere/at/all")
