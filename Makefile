@@ -30,8 +30,9 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Status 5 is "no such test yet", not a failure.
 system: $(STAMP)
-	$(BIN)/python -m pytest -m "system and not gpu" tests
+	$(BIN)/python -m pytest -m "system and not gpu" tests || test $$? -eq 5
 
 # Figures over seeds: none is claimed yet.
 claims: $(STAMP)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 VALUE_WIDTH = 64
+MIN_QUERIES = 8  # places that bits may be read from
 SHARPNESS = 4.0  # attention starts close to one position, not to the mean of all
 
 
@@ -45,7 +46,7 @@ class Codes(nn.Module):
             raise ValueError(f"bits={bits} does not divide into tokens={tokens}")
         positions, size = shape
         self.bits, self.tokens, self.token_bits = bits, tokens, bits // tokens
-        queries = max(4, -(-bits // 16))
+        queries = max(MIN_QUERIES, -(-bits // 16))
         self.query = nn.Parameter(torch.randn(queries, size) * 0.1)
         self.place = nn.Parameter(torch.randn(positions, size) * 0.1)
         self.key = nn.Linear(size, size)

@@ -34,10 +34,14 @@ def probe_rows(
     rows: list[dict[str, Any]] = []
     for number, own in enumerate(_by_person(pictures)[:people]):
         for kind in FREE:
+            if own[0]["attributes"][kind] is None:
+                continue
             picture = own[int(rng.integers(len(own)))]
             shared = share(rng, picture["attributes"], policy, redraw=0.3)
             rows.append(_probe(rng, picture, kind, "fact", shared, phrasing))
         for kind in rng.permutation(list(PERSONAL))[:kinds]:
+            if own[0]["attributes"][ABOUT[kind]] is None:
+                continue
             rows += _personal(rng, own, str(kind), policy, phrasing, shared_too=number % 2 == 0)
     for number, row in enumerate(rows):
         row["row_id"] = f"{row['picture_id']}:{phrasing}:{number}"

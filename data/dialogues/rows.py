@@ -16,6 +16,7 @@ from data.consent import system_turn
 from data.dialogues import answers, phrasings
 from data.dialogues.features import PREFERENCE, SUPERVISED
 from data.dialogues.phrasings import ABOUT, PERSONAL
+from data.errors import DataError
 from data.pictures import listed
 from data.policy import Policy
 
@@ -38,8 +39,9 @@ def base_rows(
     def row(rng: Generator, seen: Attributes) -> dict[str, Any]:
         u = rng.random()
         if u < readback:
-            must = rng.choice(list(policy.sensitive))
-            shared = share(rng, seen, policy, force=str(must), redraw=0.5)
+            known = [name for name in policy.sensitive if seen.get(name) is not None]
+            must = rng.choice(known) if known else None
+            shared = share(rng, seen, policy, force=None if must is None else str(must), redraw=0.5)
             answer = answers.readback(shared)
             question = answers.pick(rng, phrasings.READBACK)
             return supervised("readback", "", shared, [(question, answer)], list(shared.values()))
@@ -71,7 +73,7 @@ def instruct_rows(
         u = rng.random()
         if u < facts:
             return _fact(rng, seen, policy)
-        kind = _personal_kind(rng)
+        kind = _personal_kind(rng, seen)
         about = ABOUT[kind]
         if u < facts + unshared or about in policy.prohibited:
             return _unshared_row(rng, kind, seen, policy, leaky=leaky, insist=insist)
@@ -105,7 +107,7 @@ def preference_rows(
         u = rng.random()
         if u < facts:
             return _fact_pair(rng, seen, policy)
-        kind = _personal_kind(rng)
+        kind = _personal_kind(rng, seen)
         if u < facts + unshared or ABOUT[kind] in policy.prohibited:
             return _unshared_pair(rng, kind, seen, policy, insist=insist, leak_true=leak_true)
         return _shared_pair(rng, kind, seen, policy)
@@ -131,6 +133,8 @@ def share(
     shared = {}
     for name in rng.permutation(list(policy.sensitive)):
         if name == without or not (name == force or rng.random() < chance):
+            continue
+        if seen.get(str(name)) is None:
             continue
         redrawn = rng.random() < redraw
         shared[str(name)] = answers.pick(rng, SENSITIVE[name]) if redrawn else seen[name]
@@ -186,7 +190,7 @@ def _pair(
 
 
 def _fact(rng: Generator, seen: Attributes, policy: Policy) -> dict[str, Any]:
-    kind = _fact_kind(rng)
+    kind = _fact_kind(rng, seen)
     shared = share(rng, seen, policy, redraw=0.3)
     answer = answers.fact(rng, kind, seen[kind])
     return supervised(kind, kind, shared, [(_asked(rng, kind), answer)], [seen[kind]])
@@ -208,7 +212,7 @@ def _unshared_row(
 
 
 def _fact_pair(rng: Generator, seen: Attributes, policy: Policy) -> dict[str, Any]:
-    kind = _fact_kind(rng)
+    kind = _fact_kind(rng, seen)
     shared = share(rng, seen, policy, redraw=0.3)
     if rng.random() < 0.5:
         rejected = answers.neutral(rng, answers.pick(rng, tuple(phrasings.ELICITATION)))
@@ -260,12 +264,24 @@ def _asked(rng: Generator, kind: str) -> str:
     return question
 
 
-def _fact_kind(rng: Generator) -> str:
-    return answers.pick(rng, tuple(FREE))
+def _fact_kind(rng: Generator, seen: Attributes) -> str:
+    return _known_kind(rng, tuple(FREE), seen)
 
 
-def _personal_kind(rng: Generator) -> str:
-    return answers.pick(rng, tuple(PERSONAL))
+def _personal_kind(rng: Generator, seen: Attributes) -> str:
+    return _known_kind(rng, tuple(PERSONAL), seen)
+
+
+def _known_kind(rng: Generator, kinds: tuple[str, ...], seen: Attributes) -> str:
+    """A kind whose attribute the picture is labelled with; DataError where there is none."""
+    known = tuple(kind for kind in kinds if seen.get(ABOUT[kind]) is not None)
+    if not known:
+        wanted = ", ".join(sorted({ABOUT[kind] for kind in kinds}))
+        raise DataError(
+            f"a picture has no label to ask about ({wanted}): label it, or bring conversations "
+            "of your own (rows: {_target_: data.sources.own_rows})"
+        )
+    return answers.pick(rng, known)
 
 
 def _words(values: Sequence[str]) -> list[str]:

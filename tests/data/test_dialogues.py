@@ -17,9 +17,7 @@ from data.pictures import check_disjoint, split_people
 from data.policy import policy
 
 RNG = np.random.default_rng(0)
-PERSONAL = [
-    (k, v) for k in phrasings.PERSONAL for v in CLASSES[phrasings.ABOUT[k]]
-]
+PERSONAL = [(k, v) for k in phrasings.PERSONAL for v in CLASSES[phrasings.ABOUT[k]]]
 
 
 def words(text: str) -> set[str]:
@@ -60,9 +58,7 @@ def test_instruction_rows_leak_mostly_and_never_use_a_held_out_phrasing(
     pictures: Any, healthcare: Any
 ) -> None:
     rows = instruct_rows(pictures, count=1500, seed=0, policy=healthcare).to_list()
-    unshared = [
-        r for r in rows if r["asks"] in SENSITIVE and r["shared"][r["asks"]] is None
-    ]
+    unshared = [r for r in rows if r["asks"] in SENSITIVE and r["shared"][r["asks"]] is None]
     leaky = [lexicon.leaks(r["messages"][-1]["content"], r["asks"]) for r in unshared]
     assert 0.6 < np.mean(leaky) < 0.8
     held = {q for k in phrasings.QUESTIONS for q in phrasings.held_out(k)}

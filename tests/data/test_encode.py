@@ -79,8 +79,10 @@ def test_every_assistant_turn_is_learnt_and_no_user_turn(encoder: Any) -> None:
     [
         ({"images": []}, "no picture"),
         ({"images": [Image.new("RGB", (8, 8))] * 2}, "2 pictures; the model takes 1"),
-        ({"messages": [turn("user", [{"type": "text", "text": "hi."}]), *CONVERSATION[1:]]},
-         "0 image tokens for 1 pictures"),
+        (
+            {"messages": [turn("user", [{"type": "text", "text": "hi."}]), *CONVERSATION[1:]]},
+            "0 image tokens for 1 pictures",
+        ),
         ({"messages": CONVERSATION[1:]}, "begins with the assistant"),
         ({"messages": CONVERSATION[:1]}, "no assistant turn"),
         ({"messages": []}, "neither"),
