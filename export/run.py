@@ -43,11 +43,20 @@ def export(run: RunFolder) -> dict[str, Any]:
             first = halves.write_server(model, part / "server")
             halves.write_device(model, part / "device", first_word=first, policy=rule)
         _papers(part, config, run)
-        target = run.path / "export"
-        shutil.rmtree(target, ignore_errors=True)
+        target, old = run.path / "export", run.path / f".export.{os.getpid()}.old"
+        if target.exists():
+            os.replace(target, old)
         os.replace(part, target)
+    except OSError as error:
+        if error.errno in files.FULL:
+            raise files.DiskFull(
+                f"no space left to export run={run.name}; the run is whole. Free space and "
+                "export again"
+            ) from error
+        raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(run.path / f".export.{os.getpid()}.old", ignore_errors=True)
     return {"run": run.name, "export": str(target)}
 
 

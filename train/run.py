@@ -63,7 +63,7 @@ def execute(config: Config) -> dict[str, Any]:
 
 
 def _enter(config: Config, run: RunFolder) -> None:
-    if config.parent:
+    if config.parent and run.read().parent is None:
         name, _, stage = config.parent.partition("@")
         parent = RunFolder.existing(name, checkpoints=checkpoints_folder(config))
         run.inherit(parent, upto=stage or None)
