@@ -90,7 +90,6 @@ class TrainerConfig:
     precision: str = "32-true"
     threads: int = 2
     checkpoint_every_steps: int = 50
-    validate_every_steps: int = 100
     validation_rows: int = 64
     log_every_steps: int = 10
     cache_features: bool = True  # frozen tower: encode each picture once a stage

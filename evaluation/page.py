@@ -35,7 +35,7 @@ Intervals: {{ level }} %, bootstrap over people.</p>
 <td>{{ m.group.replace("_", " ").replace("/", ", ") }}</td>
 <td class="n">{{ "%.3f"|format(m.value) }}</td>
 <td class="n">{{ "%.3f"|format(m.low) }} to {{ "%.3f"|format(m.high) }}</td>
-<td class="n">{{ m.n }} {{ m.unit }}s</td><td>{{ m.attacker or m.note }}</td></tr>
+<td class="n">{{ m.n }} {{ 'people' if m.unit == 'person' else m.unit }}</td><td>{{ m.attacker or m.note }}</td></tr>
 {% endfor %}</table></div>{% endfor %}
 {% if r.examples %}<h2>Ten of its answers</h2>{% endif %}
 {% for e in r.examples %}<div class="talk"><img alt="picture of the person" src="{{ e.data }}"><div>

@@ -130,11 +130,16 @@ def _measured(
 def _examples(
     said: Sequence[behaviour.Answered], folder: Path, *, count: int
 ) -> list[dict[str, Any]]:
-    """Every so many answers, of different kinds, with their pictures copied into the report."""
-    pool = [s for s in said if s.row["phrasing"] == "held_out"]
-    step = max(1, len(pool) // count - 1)
+    """Answers of every condition in turn, with their pictures copied into the report."""
+    pools: dict[str, list[behaviour.Answered]] = {}
+    for one in said:
+        if one.row["phrasing"] == "held_out":
+            condition = "insisting" if one.insisting else one.row["condition"]
+            pools.setdefault(condition, []).append(one)
+    spread = [pool[:: max(1, len(pool) // count)] for pool in pools.values()]
+    turns = [one for some in zip(*spread, strict=False) for one in some]
     made = []
-    for chosen in pool[::step][:count]:
+    for chosen in turns[:count]:
         row = chosen.row
         name = f"pictures/{row['picture_id'].replace('/', '_')}.png"
         open_picture(row["images"][0]).resize((160, 160)).save(folder / name)

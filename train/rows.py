@@ -6,7 +6,7 @@ would have drawn without the break.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader, Sampler
 
+from conf import target
 from data.collate import Collator, open_picture
+from data.consent import check
 from data.encode import EncodedRow, Encoder, RowError, encode
 from data.errors import DataError
 from data.pictures import undecoded
+from data.policy import Policy
 from lineage import files
 
 
@@ -64,6 +67,21 @@ def encoded_set(
         for picture in row_.pictures:
             distinct.setdefault(key_of(picture), picture)
     return EncodedSet(good, list(distinct.values()), {k: i for i, k in enumerate(distinct)})
+
+
+def stage_rows(
+    settings: Mapping[str, Any], pictures: Dataset, *, seed: int, policy: Policy
+) -> Dataset:
+    """The rows that a stage's ``rows`` makes of a split's pictures.
+
+    DataError where a row states an attribute that the policy prohibits.
+    """
+    make = target.function(settings, where="stage.rows")
+    rows: Dataset = make(pictures, seed=seed, policy=policy)
+    if "shared" in rows.column_names and policy.prohibited:
+        for shared in rows["shared"]:
+            check(shared or {}, policy)
+    return rows
 
 
 def key_of(picture: Any) -> str:

@@ -16,8 +16,9 @@ from data import prepared
 from data.errors import DataError
 from data.policy import Policy, policy
 from lineage.errors import TactError
-from lineage.run import RunFolder
-from train.fit import console, fit
+from lineage.run import INHERITED, RunFolder
+from train.fit import fit
+from train.progress import console
 
 HARMLESS = (
     "run",
@@ -68,6 +69,12 @@ def _enter(config: Config, run: RunFolder) -> None:
         parent = RunFolder.existing(name, checkpoints=checkpoints_folder(config))
         run.inherit(parent, upto=stage or None)
     manifest = run.read()
+    taken = [s.stage for s in manifest.stages if s.state == INHERITED]
+    if again := [name for name in config.stages or [] if name in taken]:
+        raise TactError(
+            f"stages=[{', '.join(again)}]: parent={config.parent} has trained that already; start "
+            f"from an earlier stage of it, as parent=RUN@STAGE (it has {', '.join(taken)})"
+        )
     manifest.seed = config.seed
     run.write(manifest)
 

@@ -49,7 +49,7 @@ class Stage(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Weighted sum of the mean of each term over the batch's rows."""
-        values = self._values(batch)
+        values = self.values(batch)
         total = torch.stack([self.weights[k] * v.mean() for k, v in values.items()]).sum()
         if not torch.isfinite(total):
             raise self._failure(batch, "the loss is not finite")
@@ -58,10 +58,11 @@ class Stage(pl.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """The same terms on people that are not trained on."""
-        for name, value in self._values(batch).items():
+        for name, value in self.values(batch).items():
             self.log(f"validation/{name}", value.mean(), batch_size=batch.rows)
 
-    def _values(self, batch: Batch) -> dict[str, Tensor]:
+    def values(self, batch: Batch) -> dict[str, Tensor]:
+        """Each term's values by row, (B,); an error names the rows."""
         try:
             step = self.step_of(batch)
             return {name: term(step) for name, term in self.terms.items()}

@@ -24,7 +24,8 @@ def test_each_experiment_composes_and_its_targets_exist(experiment: str) -> None
 
 
 def given(experiment: str) -> list[str]:
-    return ["data.source.path=folder"] if experiment == "photos" else []
+    photos = ["data.source.path=folder", "model.parts.language=folder"]
+    return photos if experiment == "photos" else []
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ def test_each_option_of_each_group_composes(option: str) -> None:
         "data=folder": ["data.source.path=x"],
         "data=conversations": ["data.source.path=x"],
         "model=pretrained": ["model.id=x"],
+        "model=composed": ["model.parts.language=x"],
     }.get(option, [])
     assert load([option, "run=x", *more], check=False).run == "x"
 

@@ -15,7 +15,8 @@ from data.encode import encode
 from data.pictures import undecoded
 from lineage.run import RunFolder
 from models import lora
-from train.fit import stage_rows, terms
+from train.fit import terms
+from train.rows import stage_rows
 from train.stage import Stage, warmup_cosine
 
 Words = Callable[..., list[str]]
@@ -85,9 +86,11 @@ def test_a_parent_of_another_model_is_refused(
     short: Words, finished: Callable[[str], Path]
 ) -> None:
     folder = finished("private").parent
-    words = short("run=other", f"checkpoints={folder}", "parent=private", "stages=[prefer]")
-    said = failed([*words, "model.interface.bits=32"])
+    words = short("run=other", f"checkpoints={folder}", "stages=[prefer]")
+    said = failed([*words, "parent=private@instruct", "model.interface.bits=32"])
     assert "another model" in said
+    said = failed([*words, "run=third", "parent=private"])
+    assert "parent=RUN@STAGE" in said
 
 
 def test_another_config_on_resume_is_refused_with_the_difference(

@@ -1,0 +1,56 @@
+"""Cached references: a warm run computes none; another model or other rows are another cache."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from data.dialogues.rows import preference_rows
+from train import references
+from train.rows import EncodedSet, encoded_set
+
+
+def rows(pictures: Any, policy: Any, model: Any, folder: Path, *, seed: int) -> EncodedSet:
+    made = preference_rows(pictures, count=6, seed=seed, policy=policy)
+    return encoded_set(
+        made, model.parts.encoder, max_length=300, max_rejects=0.0, rejects=folder / "rejects"
+    )
+
+
+def test_a_warm_cache_computes_nothing_and_a_change_is_another_cache(
+    tiny: Any, healthcare: Any, pictures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny(policy=healthcare)
+    first = rows(pictures, healthcare, model, tmp_path, seed=1)
+    found = references.cached(model, first, None, folder=tmp_path, batch=4)
+    files = set(tmp_path.glob("references-*"))
+    assert len(files) == 1 and next(iter(files)).stat().st_mode & 0o777 == 0o600
+
+    with monkeypatch.context() as patch:
+        patch.setattr(references, "Step", None)  # a warm run makes no step
+        again = references.cached(model, first, None, folder=tmp_path, batch=4)
+    assert {k: v.tolist() for k, v in again.items()} == {k: v.tolist() for k, v in found.items()}
+
+    other = rows(pictures, healthcare, model, tmp_path, seed=2)
+    references.cached(model, other, None, folder=tmp_path, batch=4)
+    with torch.no_grad():
+        next(model.language_model.parameters()).add_(0.01)
+    references.cached(model, first, None, folder=tmp_path, batch=4)
+    assert len(set(tmp_path.glob("references-*"))) == 3
+
+
+def test_a_stated_attribute_that_the_policy_prohibits_stops_the_stage(pictures: Any) -> None:
+    from conf.compose import load
+    from data.dialogues.rows import instruct_rows
+    from data.errors import DataError
+    from data.policy import policy
+    from train.rows import stage_rows
+
+    tutor = policy(load(["experiment=demo", "policy=tutor"]).policy)
+    healthcare = policy(load(["experiment=demo"]).policy)
+    stated = instruct_rows(pictures, count=60, seed=0, policy=healthcare)
+    own = {"_target_": "data.sources.own_rows"}
+    assert len(stage_rows(own, stated, seed=0, policy=healthcare)) == 60
+    with pytest.raises(DataError, match="expression is prohibited under policy=tutor"):
+        stage_rows(own, stated, seed=0, policy=tutor)
