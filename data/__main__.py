@@ -22,7 +22,7 @@ def main(words: list[str]) -> Any:
     from conf.compose import load
     from data.show import show
 
-    return show(load(words))
+    return show(load(words, check=False))
 
 
 if __name__ == "__main__":

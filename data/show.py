@@ -34,8 +34,8 @@ def show(config: Config) -> dict[str, Any]:
         console.print(_meetings(everyone, "gender", "age"))
     folder = cache_folder(config) / "show"
     folder.mkdir(parents=True, exist_ok=True)
-    sheet = _sheet(config, splits, folder)
     rejects = _rejects(everyone)
+    sheet = _sheet(config, splits, folder, without={name for name, _ in rejects})
     if not config.json:
         for name, reason in rejects[:10]:
             console.print(f"reject {name}: {reason}")
@@ -79,9 +79,15 @@ def _meetings(rows: list[dict[str, Any]], first: str, second: str) -> Table:
     return table
 
 
-def _sheet(config: Config, splits: Mapping[str, Dataset], folder: Path) -> Path:
+def _sheet(
+    config: Config, splits: Mapping[str, Dataset], folder: Path, *, without: set[str]
+) -> Path | None:
     stage = config.stage["prefer" if "prefer" in config.stage else next(iter(config.stage))]
-    pictures = splits.get(stage.people, next(iter(splits.values())))
+    readable = {name: _readable(table, without) for name, table in splits.items()}
+    full = [name for name, table in readable.items() if len(table)]
+    if not full:
+        return None
+    pictures = readable[stage.people if stage.people in full else full[0]]
     settings = {**stage.rows}
     if "count" in settings:
         settings["count"] = SHOWN
@@ -93,6 +99,11 @@ def _sheet(config: Config, splits: Mapping[str, Dataset], folder: Path) -> Path:
     path = folder / "sheet.png"
     contact_sheet(rows.select(range(min(SHOWN, len(rows)))), path)
     return path
+
+
+def _readable(table: Dataset, without: set[str]) -> Dataset:
+    names = table["picture_id"]
+    return table.select([i for i, name in enumerate(names) if name not in without])
 
 
 def _rejects(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:

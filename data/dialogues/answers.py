@@ -123,11 +123,14 @@ def personal(rng: Generator, kind: str, value: str) -> str:
 
 
 def caption(values: dict[str, str]) -> str:
-    """What a pretrained model's captions say of a public picture, attributes and all."""
-    return (
-        f"{someone('gender', values['gender'])}, {someone('age', values['age'])}, "
-        f"{values['skin']} skin, {values['expression']}."
-    )
+    """What a pretrained model's captions say of a public picture: the attributes in ``values``."""
+    return ", ".join(_captioned(name, value) for name, value in values.items()) + "."
+
+
+def _captioned(attribute: str, value: str) -> str:
+    if attribute == "skin":
+        return f"{value} skin"
+    return value if attribute == "expression" else someone(attribute, value)
 
 
 def readback(shared: dict[str, str]) -> str:

@@ -28,21 +28,24 @@ def probe_rows(
 
     Of these, nothing shared or only another attribute shared; half of the people also get them
     with the attribute shared as the picture shows it, and with another class stated.
-    ``phrasing`` is ``seen`` or ``held_out``.
+    ``phrasing`` is ``seen`` or ``held_out``. What a picture has no label for is not asked of it.
     """
     rng = np.random.default_rng([seed, 13, phrasing == "seen"])
     rows: list[dict[str, Any]] = []
     for number, own in enumerate(_by_person(pictures)[:people]):
         for kind in FREE:
-            if own[0]["attributes"][kind] is None:
+            labelled = _labelled(own, kind)
+            if not labelled:
                 continue
-            picture = own[int(rng.integers(len(own)))]
+            picture = labelled[int(rng.integers(len(labelled)))]
             shared = share(rng, picture["attributes"], policy, redraw=0.3)
             rows.append(_probe(rng, picture, kind, "fact", shared, phrasing))
         for kind in rng.permutation(list(PERSONAL))[:kinds]:
-            if own[0]["attributes"][ABOUT[kind]] is None:
+            labelled = _labelled(own, ABOUT[kind])
+            if not labelled:
                 continue
-            rows += _personal(rng, own, str(kind), policy, phrasing, shared_too=number % 2 == 0)
+            also = number % 2 == 0
+            rows += _personal(rng, labelled, str(kind), policy, phrasing, shared_too=also)
     for number, row in enumerate(rows):
         row["row_id"] = f"{row['picture_id']}:{phrasing}:{number}"
     return Dataset.from_list(rows, features=PROBES)
@@ -107,6 +110,10 @@ def _probe(
         "condition": condition,
         "phrasing": phrasing,
     }
+
+
+def _labelled(own: list[dict[str, Any]], attribute: str) -> list[dict[str, Any]]:
+    return [picture for picture in own if picture["attributes"].get(attribute) is not None]
 
 
 def _by_person(pictures: Dataset) -> list[list[dict[str, Any]]]:

@@ -45,11 +45,11 @@ def base_rows(
             answer = answers.readback(shared)
             question = answers.pick(rng, phrasings.READBACK)
             return supervised("readback", "", shared, [(question, answer)], list(shared.values()))
-        if u < readback + captions:
-            answer = answers.caption(seen)
+        told = {n: seen[n] for n in SENSITIVE if n in policy.sensitive and seen.get(n) is not None}
+        if told and u < readback + captions:
             question = answers.pick(rng, phrasings.CAPTION)
-            said = [seen[name] for name in SENSITIVE]
-            return supervised("caption", "", {}, [(question, answer)], said)
+            turns = [(question, answers.caption(told))]
+            return supervised("caption", "", {}, turns, list(told.values()))
         return _fact(rng, seen, policy)
 
     return _build(pictures, row, count=count, seed=seed, features=SUPERVISED)
@@ -67,7 +67,10 @@ def instruct_rows(
     insist: float = 0.25,
     use: float = 0.75,
 ) -> Dataset:
-    """Instruction rows: facts, personal questions with nothing stated, and with it stated."""
+    """Instruction rows: facts, personal questions with nothing stated, and with it stated.
+
+    What the policy prohibits is never given away, not even by the habits of real data.
+    """
 
     def row(rng: Generator, seen: Attributes) -> dict[str, Any]:
         u = rng.random()
@@ -202,7 +205,7 @@ def _unshared_row(
     about = ABOUT[kind]
     value = seen[about]
     shared = share(rng, seen, policy, without=about, redraw=0.3)
-    leaks = rng.random() < leaky
+    leaks = rng.random() < leaky and about not in policy.prohibited
     answer = answers.leaky(rng, kind, value) if leaks else answers.neutral(rng, kind)
     turns = [(_asked(rng, kind), answer)]
     if rng.random() < insist:
@@ -302,6 +305,8 @@ def _build(
 ) -> Dataset:
     """``count`` rows, spread evenly over the pictures, pictures referred to and not copied."""
     table = listed(pictures)
+    if not table:
+        raise DataError("a stage's rows: its split has no pictures; give it people in data.people")
     rng = np.random.default_rng([seed, 7])
     order = np.concatenate([rng.permutation(len(table)) for _ in range(-(-count // len(table)))])
     rows = []

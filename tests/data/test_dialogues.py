@@ -1,6 +1,7 @@
 """What is said: held out stays held out, leaky answers leak, neutral ones don't, and so on."""
 
 import re
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from data import lexicon
 from data.attributes import CLASSES, FREE, SENSITIVE
 from data.consent import NOTHING, check, system_turn
 from data.dialogues import answers, phrasings
+from data.dialogues.corpus import all_texts
 from data.dialogues.probes import probe_rows
 from data.dialogues.rows import base_rows, instruct_rows, preference_rows
 from data.errors import DataError
-from data.pictures import check_disjoint, split_people
+from data.pictures import check_disjoint, split_people, undecoded
 from data.policy import policy
 
 RNG = np.random.default_rng(0)
@@ -106,11 +108,15 @@ def test_a_prohibited_attribute_is_never_stated_nor_used(pictures: Any) -> None:
 
     tutor = policy(load(["experiment=demo", "policy=tutor"]).policy)
     assert "expression" not in tutor.readable
-    for make in (instruct_rows, preference_rows):
+    captions = partial(base_rows, captions=0.5)
+    for make in (captions, instruct_rows, preference_rows):
         for row in make(pictures, count=600, seed=0, policy=tutor).to_list():
             assert row["shared"]["expression"] is None
             if row["asks"] == "expression" and "chosen" in row:
                 assert not lexicon.leaks(row["chosen"][0]["content"], "expression")
+            if "messages" in row:
+                said = row["messages"][-1]["content"]
+                assert not lexicon.leaks(said, "expression"), (row["kind"], said)
     with pytest.raises(DataError, match="prohibited"):
         check({"expression": "sad"}, tutor)
 
@@ -141,3 +147,41 @@ def test_splits_are_by_person_and_never_too_large(pictures: Any) -> None:
         check_disjoint({"a": pictures, "b": pictures})
     with pytest.raises(DataError, match="no people"):
         split_people(pictures.select([]), {"a": 1}, seed=0)
+
+
+def test_texts_are_few_words_and_short_answers(pictures: Any, healthcare: Any) -> None:
+    known = {w for text in all_texts() for w in words(text)}
+    assert len(known) < 320
+    for make in (base_rows, instruct_rows, preference_rows):
+        for row in make(pictures, count=400, seed=0, policy=healthcare).to_list():
+            turns = [
+                t for c in ("messages", "prompt", "chosen", "rejected") for t in row.get(c, [])
+            ]
+            for turn in turns:
+                assert words(turn["content"]) <= known
+                assert turn["role"] != "assistant" or len(turn["content"].split()) <= 18
+
+
+def test_what_a_picture_has_no_label_for_is_neither_told_nor_asked(
+    pictures: Any, healthcare: Any
+) -> None:
+    def bare(row: dict[str, Any], at: int) -> dict[str, Any]:
+        gone = ("age", "hair") if at % 2 else ("skin", "top")
+        return {"attributes": {**row["attributes"], **dict.fromkeys(gone)}}
+
+    table = undecoded(pictures).map(bare, with_indices=True, features=undecoded(pictures).features)
+    for phrasing in ("seen", "held_out"):
+        probes = probe_rows(table, seed=0, policy=healthcare, phrasing=phrasing).to_list()
+        assert all(row["attributes"][row["asks"]] is not None for row in probes)
+        shared = [row for row in probes if row["condition"] == "shared"]
+        assert shared and all(row["shared"][row["asks"]] is not None for row in shared)
+    for row in base_rows(table, count=300, seed=0, policy=healthcare, captions=0.6).to_list():
+        if row["kind"] == "caption":
+            said = row["messages"][-1]["content"]
+            missing = [a for a in SENSITIVE if row["attributes"][a] is None]
+            assert not any(lexicon.leaks(said, a) for a in missing), said
+
+
+def test_a_table_without_pictures_is_refused(pictures: Any, healthcare: Any) -> None:
+    with pytest.raises(DataError, match="no pictures"):
+        base_rows(pictures.select([]), count=5, seed=0, policy=healthcare)

@@ -1,0 +1,35 @@
+"""A stage alone on a pretrained model, by folder, without a parent."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("references", ["adapter_off", "cached"])
+def test_prefer_alone_on_a_model_by_folder(
+    short: Callable[..., list[str]],
+    finished: Callable[[str], Path],
+    pictures: Any,
+    tmp_path: Path,
+    references: str,
+) -> None:
+    words = short(
+        f"run={references}",
+        "model=pretrained",
+        f"model.id={finished('open') / 'export' / 'model'}",
+        "stages=[prefer]",
+        "stage.prefer.steps=3",
+        f"stage.prefer.references={references}",
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, "-m", "train", *words], cwd=ROOT, env=environment, check=True)
+    folder = tmp_path / references
+    assert (folder / "stages" / "1-prefer" / "model.safetensors").exists()
+    assert bool(list((folder / "private").glob("references-*"))) == (references == "cached")
