@@ -18,12 +18,13 @@ def main(words: list[str]) -> Any:
     verb, words = verb_and_words(words, ("report", "show"))
     given = options(words, ("run", "checkpoints", "cache", "json"))
     from evaluation import report, table
+    from lineage import show
     from lineage.errors import TactError
     from lineage.run import RunFolder
 
     if "run" not in given:
         raise TactError("give run=RUN")
-    folder = report.root(given.get("checkpoints", "checkpoints"))
+    folder = show.root(given.get("checkpoints", "checkpoints"))
     run = RunFolder.existing(given["run"], checkpoints=folder)
     if verb == "report":
         report.report(run, cache=given.get("cache"))

@@ -8,7 +8,6 @@ import torch
 from datasets import Dataset
 
 from conf import compose
-from conf.compose import REPOSITORY
 from conf.schema import Config
 from data.collate import open_picture
 from data.encode import prompt_text
@@ -68,13 +67,7 @@ def report(run: RunFolder, *, cache: str | None = None) -> dict[str, Any]:
         raise TactError(f"run={run.name}: no stage of it is finished; train it first")
     stage = stages[-1]
     rule = policy(config.policy)
-    model = configured.after(
-        configured.model(config.model, rule, seed=config.seed),
-        config.model,
-        run,
-        stages,
-        inherited_parts=config.parent_parts,
-    ).eval()
+    model = configured.finished(config, run, rule)
     splits = prepared(config)
     found, examples, folder = _measured(config, model, splits, rule, run, stage.stage)
     content = {
@@ -151,9 +144,3 @@ def _examples(
             }
         )
     return made
-
-
-def root(checkpoints: str) -> Path:
-    """The folder of run folders; a relative path is the checkout's."""
-    path = Path(checkpoints).expanduser()
-    return path if path.is_absolute() else REPOSITORY / path

@@ -1,7 +1,6 @@
 """``python -m export run=RUN``: write a finished run's model for transformers."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from lineage.door import options, run_door
@@ -16,15 +15,14 @@ python -m export run=RUN [checkpoints=FOLDER] [json=true]
 def main(words: list[str]) -> Any:
     """Export; raises TactError."""
     given = options(words, ("run", "checkpoints", "cache", "json"))
-    from conf.compose import REPOSITORY
     from export.run import export
+    from lineage import show
     from lineage.errors import TactError
     from lineage.run import RunFolder
 
     if "run" not in given:
         raise TactError("give run=RUN")
-    folder = Path(given.get("checkpoints", "checkpoints")).expanduser()
-    folder = folder if folder.is_absolute() else REPOSITORY / folder
+    folder = show.root(given.get("checkpoints", "checkpoints"))
     done = export(RunFolder.existing(given["run"], checkpoints=folder))
     if given.get("json") != "true":
         print(f"export: {done['export']}")

@@ -26,13 +26,7 @@ def export(run: RunFolder) -> dict[str, Any]:
             f"same command again (it resumes), then export"
         )
     rule = policy(config.policy)
-    model = configured.after(
-        configured.model(config.model, rule, seed=config.seed),
-        config.model,
-        run,
-        stages,
-        inherited_parts=config.parent_parts,
-    ).eval()
+    model = configured.finished(config, run, rule)
     part = run.path / f".export.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()

@@ -7,7 +7,7 @@ from typing import Any
 
 from hydra.utils import instantiate
 
-from conf.schema import ModelConfig
+from conf.schema import Config, ModelConfig
 from data.attributes import FREE, SENSITIVE
 from data.policy import Policy
 from lineage.run import RunFolder, StageState
@@ -69,3 +69,11 @@ def after(
     state.replay(model, files(inherited), settings=settings, parts=inherited_parts)
     state.replay(model, files(own), settings=settings, merge_last=merge_last)
     return model
+
+
+def finished(config: Config, run: RunFolder, policy: Policy) -> VLM:
+    """The model of ``run`` after its last finished stage, in eval mode."""
+    begun = model(config.model, policy, seed=config.seed)
+    parts = config.parent_parts
+    stages = run.finished_stages()
+    return after(begun, config.model, run, stages, inherited_parts=parts).eval()
