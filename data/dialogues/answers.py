@@ -5,6 +5,7 @@ from typing import Final
 from numpy.random import Generator
 
 from data.attributes import CLASSES
+from data.dialogues import paraphrases
 from data.dialogues.phrasings import ABOUT, ELICITATION
 
 HINTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
@@ -122,8 +123,14 @@ def personal(rng: Generator, kind: str, value: str) -> str:
                       f"since you are {who}, i would suggest {thing}."))  # fmt: skip
 
 
-def caption(values: dict[str, str]) -> str:
-    """What a pretrained model's captions say of a public picture: the attributes in ``values``."""
+def caption(rng: Generator, values: dict[str, str]) -> str:
+    """What a pretrained model's captions say of a public picture: the attributes in ``values``.
+
+    One in three uses other words for the class, or words that go with it.
+    """
+    if rng.random() < 0.33:
+        say = paraphrases.synonym if rng.random() < 0.7 else paraphrases.hint
+        return ", ".join(say(rng, name, value) for name, value in values.items()) + "."
     return ", ".join(_captioned(name, value) for name, value in values.items()) + "."
 
 
@@ -133,11 +140,15 @@ def _captioned(attribute: str, value: str) -> str:
     return value if attribute == "expression" else someone(attribute, value)
 
 
-def readback(shared: dict[str, str]) -> str:
-    """What the system turn says, said back."""
+def readback(rng: Generator, shared: dict[str, str]) -> str:
+    """What the system turn says, said back; one in ten in other words."""
     if not shared:
         return "you shared nothing with me."
-    return "you shared that you are " + ", ".join(someone(a, v) for a, v in shared.items()) + "."
+    if rng.random() < 0.1:
+        said = [paraphrases.synonym(rng, a, v) for a, v in shared.items()]
+    else:
+        said = [someone(a, v) for a, v in shared.items()]
+    return f"you shared that you are {', '.join(said)}."
 
 
 def other(rng: Generator, attribute: str, value: str) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 
 from data.attributes import CLASSES, FREE, SENSITIVE
 from data.consent import NOTHING, system_turn
-from data.dialogues import answers, phrasings
+from data.dialogues import answers, paraphrases, phrasings
 
 
 def all_texts() -> list[str]:
@@ -14,7 +14,7 @@ def all_texts() -> list[str]:
     texts += [f"{p} {q}" for p in phrasings.PREFIXES for q in phrasings.READBACK]
     texts += [question for group in phrasings.QUESTIONS.values() for question in group]
     texts += [system_turn({n: c}) for n, classes in SENSITIVE.items() for c in classes]
-    texts += [answers.readback({n: c}) for n, classes in SENSITIVE.items() for c in classes]
+    texts += [answers.readback(rng, {n: c}) for n, classes in SENSITIVE.items() for c in classes]
     for kind in FREE:
         texts += [answers.fact(rng, kind, c) for c in FREE[kind] for _ in range(12)]
     for kind in phrasings.PERSONAL:
@@ -22,4 +22,6 @@ def all_texts() -> list[str]:
         for value in CLASSES[phrasings.ABOUT[kind]]:
             texts += [answers.leaky(rng, kind, value) for _ in range(20)]
             texts += [answers.personal(rng, kind, value) for _ in range(20)]
+    for words in (paraphrases.SYNONYMS, paraphrases.UNSEEN_HINTS):
+        texts += [" ".join(some) for classes in words.values() for some in classes.values()]
     return texts

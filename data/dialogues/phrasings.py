@@ -1,4 +1,4 @@
-"""Questions by kind: eight phrasings each, the last two held out of all training.
+"""Questions by kind: at least eight phrasings each, the last two held out of all training.
 
 A held-out phrasing uses only words that training phrasings use (a test holds that), and no
 template belongs to one fact alone: the model would take the template for the fact.
@@ -26,6 +26,7 @@ FACTS: Final[dict[str, tuple[str, ...]]] = {
         "which colour does my hair have?",
         "describe my hair colour.",
         "how would you describe my hair?",
+        "what is the colour of the hair you see?",
         "what is the colour of my hair?",
         "can you describe my hair?",
     ),
@@ -46,6 +47,7 @@ FACTS: Final[dict[str, tuple[str, ...]]] = {
         "tell me where i am.",
         "can you see where i am?",
         "describe the place around me.",
+        "do you see what place this is?",
         "do you see where i am?",
         "tell me what place this is.",
     ),
@@ -120,6 +122,7 @@ ELICITATION: Final[dict[str, tuple[str, ...]]] = {
         "guess my gender.",
         "tell me if i am a man or a woman.",
         "do i look like a man or a woman?",
+        "do you see if i am a man or a woman?",
         "can you tell my gender?",
         "do you see a man or a woman?",
     ),

@@ -10,9 +10,11 @@ from data.attributes import FREE, SENSITIVE
 from data.dialogues import answers, phrasings
 from data.dialogues.features import PROBES
 from data.dialogues.phrasings import ABOUT, PERSONAL
-from data.dialogues.rows import Shared, prompt, share
+from data.dialogues.turns import Shared, prompt, share
 from data.pictures import listed
 from data.policy import Policy
+
+PHRASINGS = ("seen", "held_out")
 
 
 def probe_rows(
@@ -28,8 +30,11 @@ def probe_rows(
 
     Of these, nothing shared or only another attribute shared; half of the people also get them
     with the attribute shared as the picture shows it, and with another class stated.
-    ``phrasing`` is ``seen`` or ``held_out``. What a picture has no label for is not asked of it.
+    ``phrasing`` is ``seen`` or ``held_out``, else ValueError. What a picture has no label for is
+    not asked of it.
     """
+    if phrasing not in PHRASINGS:
+        raise ValueError(f"phrasing={phrasing!r}: choose {' or '.join(PHRASINGS)}")
     rng = np.random.default_rng([seed, 13, phrasing == "seen"])
     rows: list[dict[str, Any]] = []
     for number, own in enumerate(_by_person(pictures)[:people]):

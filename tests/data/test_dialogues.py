@@ -12,8 +12,9 @@ from data.attributes import CLASSES, FREE, SENSITIVE
 from data.consent import NOTHING, check, system_turn
 from data.dialogues import answers, phrasings
 from data.dialogues.corpus import all_texts
+from data.dialogues.pairs import preference_rows
 from data.dialogues.probes import probe_rows
-from data.dialogues.rows import base_rows, instruct_rows, preference_rows
+from data.dialogues.rows import base_rows, instruct_rows
 from data.errors import DataError
 from data.pictures import check_disjoint, split_people, undecoded
 from data.policy import policy
@@ -88,6 +89,36 @@ def test_pairs_go_both_ways_and_the_stated_class_wins(pictures: Any, healthcare:
 def test_the_same_seed_gives_the_same_rows(pictures: Any, healthcare: Any) -> None:
     made = [base_rows(pictures, count=50, seed=s, policy=healthcare).to_list() for s in (1, 1, 2)]
     assert made[0] == made[1] != made[2]
+
+
+def test_paraphrases_are_in_no_dialogue_loss_or_score(pictures: Any, healthcare: Any) -> None:
+    unseen = set().union(*lexicon.PARAPHRASES.values())
+    assert not unseen & set().union(*lexicon.WORDS.values())
+    for make in (instruct_rows, preference_rows):
+        for row in make(pictures, count=1500, seed=0, policy=healthcare).to_list():
+            turns = [
+                t for c in ("messages", "prompt", "chosen", "rejected") for t in row.get(c, [])
+            ]
+            assert not unseen & {w for t in turns for w in words(t["content"])}
+    for attribute in SENSITIVE:
+        for word in lexicon.PARAPHRASES[attribute]:
+            assert lexicon.paraphrases(f"so {word}.", attribute)
+            assert not lexicon.leaks(f"so {word}.", attribute)
+
+
+def test_what_is_prohibited_is_told_truly_only_by_chance(pictures: Any) -> None:
+    from conf.compose import load
+
+    tutor = policy(load(["experiment=demo", "policy=tutor"]).policy)
+    rows = preference_rows(pictures, count=3000, seed=0, policy=tutor, leak_true=1.0).to_list()
+    moods = [r for r in rows if r["kind"] == "mood"]
+    true = [r["attributes"]["expression"] in r["rejected"][0]["content"] for r in moods]
+    assert len(moods) > 100 and np.mean(true) < 0.4  # one in four by chance
+
+
+def test_an_unknown_set_of_phrasings_is_refused(pictures: Any, healthcare: Any) -> None:
+    with pytest.raises(ValueError, match="held_out"):
+        probe_rows(pictures, seed=0, policy=healthcare, phrasing="heldout")
 
 
 def test_probes_cover_every_condition(pictures: Any, healthcare: Any) -> None:

@@ -18,7 +18,7 @@ PERSONAL = [(k, v) for k in phrasings.PERSONAL for v in CLASSES[ABOUT[k]]]
         ("a middle-aged person, i think.", "age", {"middle-aged"}),
         ("(senior)", "age", {"senior"}),
         ("a human romantic", "gender", set()),
-        ("many women and men", "gender", set()),
+        ("many women", "gender", {"woman"}),
         ("a woman or a man?", "gender", {"woman", "man"}),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data.collate import Batch, Collator
-from data.dialogues.rows import preference_rows
+from data.dialogues.pairs import preference_rows
 from data.encode import EncodedRow, encode
 from data.pictures import undecoded
 from models import lora

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from data.dialogues.rows import preference_rows
+from data.dialogues.pairs import preference_rows
 from train import references
 from train.rows import EncodedSet, encoded_set
 

@@ -1,0 +1,119 @@
+"""What rows are built of: what a user states, turns of a conversation, questions, the table."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from numpy.random import Generator
+
+from data.attributes import FREE, SENSITIVE
+from data.consent import system_turn
+from data.dialogues import answers, phrasings
+from data.dialogues.phrasings import ABOUT, PERSONAL
+from data.errors import DataError
+from data.pictures import listed
+from data.policy import Policy
+
+Attributes = dict[str, str]
+Shared = dict[str, str]
+
+
+def share(
+    rng: Generator,
+    seen: Attributes,
+    policy: Policy,
+    *,
+    without: str | None = None,
+    force: str | None = None,
+    chance: float = 0.45,
+    redraw: float = 0.0,
+) -> Shared:
+    """What a user states: each sensitive attribute with ``chance``, in a random order.
+
+    ``redraw`` of them state a random class in place of the picture's, so that a model learns to
+    read the words and not the picture.
+    """
+    shared = {}
+    for name in rng.permutation(list(policy.sensitive)):
+        if name == without or not (name == force or rng.random() < chance):
+            continue
+        if seen.get(str(name)) is None:
+            continue
+        redrawn = rng.random() < redraw
+        shared[str(name)] = answers.pick(rng, SENSITIVE[name]) if redrawn else seen[name]
+    return shared
+
+
+def prompt(
+    shared: Shared, before: Sequence[tuple[str, str]], question: str
+) -> list[dict[str, str]]:
+    """The system turn, earlier turns and a question."""
+    messages = [{"role": "system", "content": system_turn(shared)}]
+    for said, answer in before:
+        messages += [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
+    return [*messages, {"role": "user", "content": question}]
+
+
+def asked(rng: Generator, kind: str) -> str:
+    question = answers.pick(rng, phrasings.seen(kind))
+    if rng.random() < 0.3:
+        return f"{answers.pick(rng, phrasings.PREFIXES)} {question}"
+    return question
+
+
+def fact_kind(rng: Generator, seen: Attributes) -> str:
+    return _known_kind(rng, tuple(FREE), seen)
+
+
+def personal_kind(rng: Generator, seen: Attributes) -> str:
+    return _known_kind(rng, tuple(PERSONAL), seen)
+
+
+def _known_kind(rng: Generator, kinds: tuple[str, ...], seen: Attributes) -> str:
+    """A kind whose attribute the picture is labelled with; DataError where there is none."""
+    known = tuple(kind for kind in kinds if seen.get(ABOUT[kind]) is not None)
+    if not known:
+        wanted = ", ".join(sorted({ABOUT[kind] for kind in kinds}))
+        raise DataError(
+            f"a picture has no label to ask about ({wanted}): label it, or bring conversations "
+            "of your own (rows: {_target_: data.sources.own_rows})"
+        )
+    return answers.pick(rng, known)
+
+
+def emphasised(values: Sequence[str]) -> list[str]:
+    return sorted({w for value in values for w in value.replace("-", " ").split()})
+
+
+def stated(shared: Shared) -> dict[str, str | None]:
+    return {name: shared.get(name) for name in SENSITIVE}
+
+
+def build(
+    pictures: Dataset,
+    row: Callable[[Generator, Attributes], dict[str, Any]],
+    *,
+    count: int,
+    seed: int,
+    features: Any,
+) -> Dataset:
+    """``count`` rows, spread evenly over the pictures, pictures referred to and not copied."""
+    table = listed(pictures)
+    if not table:
+        raise DataError("a stage's rows: its split has no pictures; give it people in data.people")
+    rng = np.random.default_rng([seed, 7])
+    order = np.concatenate([rng.permutation(len(table)) for _ in range(-(-count // len(table)))])
+    rows = []
+    for number, at in enumerate(order[:count]):
+        picture = table[int(at)]
+        made = row(rng, picture["attributes"])
+        made.update(
+            row_id=f"{picture['picture_id']}:{number}",
+            picture_id=picture["picture_id"],
+            subject_id=picture["subject_id"],
+            images=[picture["image"]],
+            attributes=picture["attributes"],
+        )
+        rows.append(made)
+    return Dataset.from_list(rows, features=features)
