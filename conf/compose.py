@@ -1,6 +1,8 @@
 """Compose a config from ``experiment=… key=value`` words and check it before anything is loaded."""
 
 import difflib
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +17,11 @@ from omegaconf.errors import OmegaConfBaseException
 from conf import rules
 from conf.schema import Config
 
+NEUTRAL = (
+    "run", "parent", "description", "steps", "stages", "checkpoints", "cache", "logger", "site",
+    "dry_run", "json",
+)  # fmt: skip
+NEUTRAL_TRAINER = ("threads", "progress", "log_every_steps", "checkpoint_every_steps")
 ROOT = Path(__file__).resolve().parent
 REPOSITORY = ROOT.parent
 
@@ -51,6 +58,16 @@ def from_yaml(path: Path) -> Config:
     """The typed config of a run folder's ``config.yaml``."""
     typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(path))
     return cast(Config, OmegaConf.to_object(typed))
+
+
+def fingerprint(config: Config) -> str:
+    """Hash of all that decides a run's figures: not its name, places, loggers or progress."""
+    plain = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config)))
+    for key in NEUTRAL:
+        del plain[key]
+    for key in NEUTRAL_TRAINER:
+        del plain["trainer"][key]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def options(group: str) -> list[str]:

@@ -6,9 +6,10 @@ from typing import Any
 from lineage.door import options, run_door, verb_and_words
 
 HELP = """
-python -m evaluation [report|show] run=RUN [checkpoints=FOLDER] [cache=FOLDER] [json=true]
+python -m evaluation [report|show] run=RUN [stage=STAGE] [again=true]
+    [checkpoints=FOLDER] [cache=FOLDER] [json=true]
 
-  python -m evaluation run=demo         measure the run after its last finished stage
+  python -m evaluation run=demo         measure the run after its last finished stage, or stage=
   python -m evaluation show run=demo    the table of all its reports, nothing measured
 """
 
@@ -16,7 +17,7 @@ python -m evaluation [report|show] run=RUN [checkpoints=FOLDER] [cache=FOLDER] [
 def main(words: list[str]) -> Any:
     """Measure or show; raises TactError."""
     verb, words = verb_and_words(words, ("report", "show"))
-    given = options(words, ("run", "checkpoints", "cache", "json"))
+    given = options(words, ("run", "stage", "again", "checkpoints", "cache", "json"))
     from evaluation import report, table
     from lineage import show
     from lineage.errors import TactError
@@ -27,7 +28,12 @@ def main(words: list[str]) -> Any:
     folder = show.root(given.get("checkpoints", "checkpoints"))
     run = RunFolder.existing(given["run"], checkpoints=folder)
     if verb == "report":
-        report.report(run, cache=given.get("cache"))
+        report.report(
+            run,
+            stage=given.get("stage"),
+            cache=given.get("cache"),
+            again=given.get("again") == "true",
+        )
     return table.show(run, quiet=given.get("json") == "true")
 
 

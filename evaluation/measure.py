@@ -1,7 +1,7 @@
 """Every number that is reported: what, of whom, by which attacker, with which interval."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ NAMES = (
     "leak_rate", "shared_use", "over_refusal", "fact_accuracy", "attacker_auc",
     "attacker_floor", "text_attacker_auc", "flip_rate", "reidentification_auc",
     "membership_auc", "membership_tpr", "epsilon", "audit_epsilon_low", "time_ratio",
-    "memory_ratio",
+    "memory_ratio", "code_entropy",
 )  # fmt: skip
 LEVEL = 0.95
 RESAMPLES = 500
@@ -38,6 +38,10 @@ class Measure:
     def __post_init__(self) -> None:
         if self.name not in NAMES:
             raise ValueError(f"measure {self.name!r} is none of {', '.join(NAMES)}")
+
+    def noting(self, note: str) -> "Measure":
+        """The same with one more note."""
+        return replace(self, note=f"{self.note}; {note}" if self.note else note)
 
     def record(self) -> dict[str, Any]:
         """As ``report.json`` holds it."""

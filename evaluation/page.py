@@ -28,7 +28,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 {{ r.interface.bits }} bits a picture{% endif %}. Policy: {{ r.policy }}.
 Intervals: {{ level }} %, bootstrap over people.</p>
 {% for suite, rows in suites %}
-<h2>{{ {"behaviour": "What it says", "interface": "What its tokens tell a fresh attacker"}[suite] }}</h2>
+<h2>{{ {"behaviour": "What it says", "interface": "What its tokens tell a fresh attacker"}.get(suite, suite) }}</h2>
 <div class="wide"><table><tr><th>measure</th><th>group</th><th class="n">value</th>
 <th class="n">interval</th><th class="n">n</th><th>attacker or note</th></tr>
 {% for m in rows %}<tr><td>{{ m.name.replace("_", " ") }}</td>

@@ -18,7 +18,6 @@ from data.policy import Policy, policy
 from lineage.errors import TactError
 from lineage.run import INHERITED, RunFolder
 from train.fit import fit
-from train.progress import console
 
 HARMLESS = (
     "run",
@@ -30,6 +29,7 @@ HARMLESS = (
     "checkpoints",
     "cache",
     "threads",
+    "report",
 )
 
 
@@ -51,8 +51,10 @@ def execute(config: Config) -> dict[str, Any]:
         splits = prepared.prepared(config)
         _check_people(config, splits)
         _note_data(config, run, splits)
+        after: str | None = None
         for step in config.stages or config.steps:
-            _step(config, step, run, splits, rule)
+            _step(config, step, run, splits, rule, after=after)
+            after = after if step in rules.OTHER_STEPS else step
         manifest = run.read()
         manifest.finished = True
         run.write(manifest)
@@ -104,10 +106,13 @@ def _step(
     run: RunFolder,
     splits: Mapping[str, Dataset],
     rule: Policy,
+    *,
+    after: str | None,
 ) -> None:
+    """One step; a report is of the run as it was ``after`` the stage before it in the list."""
     done = {s.stage for s in run.finished_stages()}
     if step == "report":
-        _door("evaluation", config, run)
+        _door("evaluation", config, run, *([f"stage={after}"] if after else []))
     elif step == "export":
         _door("export", config, run)
     elif step not in done:
@@ -126,9 +131,8 @@ def _needs(config: Config, step: str, done: set[str]) -> None:
         )
 
 
-def _door(room: str, config: Config, run: RunFolder) -> None:
-    console.print(f"{room}: {run.name} after {run.finished_stages()[-1].stage}")
-    words = [f"run={run.name}", f"checkpoints={run.path.parent}", f"cache={config.cache}"]
+def _door(room: str, config: Config, run: RunFolder, *more: str) -> None:
+    words = [f"run={run.name}", f"checkpoints={run.path.parent}", f"cache={config.cache}", *more]
     done = subprocess.run(
         [sys.executable, "-m", room, *words],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
