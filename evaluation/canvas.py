@@ -18,7 +18,7 @@ BLUE, VERMILION, GREEN, PINK, GREY, INK = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676", "#1a1a1a",
 )  # fmt: skip
 WIDTH: Final = 340.0
-LEFT, RIGHT, ABOVE, BELOW = 96.0, 14.0, 26.0, 36.0
+LEFT, RIGHT, ABOVE, BELOW = 96.0, 14.0, 8.0, 36.0
 SIZE: Final = 10.0
 STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
@@ -51,12 +51,13 @@ def svg(
     says: str,
     left: float = LEFT,
     right: float = RIGHT,
+    above: float = ABOVE,
 ) -> str:
     """What ``draw`` puts on the axes; ``says`` is read to who can't see it."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    total = height + ABOVE + BELOW
+    total = height + above + BELOW
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH / 72, total / 72))
         ax = figure.add_axes(

@@ -157,7 +157,5 @@ def _says(axis: str, rows: Sequence[Row]) -> str:
 
 
 def _bars(shown: Sequence[Record]) -> str:
-    level = shown[0]["level"]
-    return f"Bars: {level:.0%} intervals, bootstrap over people; n = {counted(shown)}.".replace(
-        "%", " %"
-    )
+    level = 100 * shown[0]["level"]
+    return f"Bars: {level:g} % intervals, bootstrap over people; n = {counted(shown)}."

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evaluation.canvas import GREY, INK, LEFT, RIGHT, SIZE, WIDTH, Look, svg
+from evaluation.canvas import ABOVE, GREY, INK, LEFT, RIGHT, SIZE, WIDTH, Look, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TRACK, GAP, HEADING = 14.0, 7.0, 17.0  # heights of a mark's line, between rows, of a heading
+GUIDED = 22.0  # above the axes, for the words of guides
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def forest(
             top += _height(row)
 
     height = sum(_height(row) for row in rows)
-    return svg(name, draw, height=height, says=says, left=left)
+    above = GUIDED if guides else ABOVE
+    return svg(name, draw, height=height, says=says, left=left, above=above)
 
 
 def curves(

@@ -42,7 +42,14 @@ def attack(best: Mapping[str, Record], floor: Mapping[str, Record], caption: str
             f"chosen on {one['chosen_on']}" if one["chosen_on"] else "",
             False,
         )
-        row = (_head(words(attribute)), _value(one), _value(under), Cell(above), _counted(one), who)
+        row = (
+            _words(words(attribute)),
+            _value(one),
+            _value(under),
+            Cell(above),
+            _counted(one),
+            who,
+        )
         rows.append((*row, Cell(one["note"], "", False)) if _noted(best) else row)
     columns = ("attribute", "AUC", "floor", "above floor", "n", "attacker")
     return _table(caption, (*columns, "note") if _noted(best) else columns, rows)
@@ -50,7 +57,7 @@ def attack(best: Mapping[str, Record], floor: Mapping[str, Record], caption: str
 
 def plain(found: Sequence[Record], caption: str) -> list[Table]:
     """A row for each group: value, interval, n."""
-    rows = [(_head(words(one["group"])), _value(one), _counted(one)) for one in found]
+    rows = [(_words(words(one["group"])), _value(one), _counted(one)) for one in found]
     return _table(caption, ("", "value", "n"), rows)
 
 
@@ -61,7 +68,7 @@ def attackers(found: Sequence[Record], caption: str) -> list[Table]:
     rows = []
     for who in dict.fromkeys(one["attacker"] for one in each):
         own = {one["group"]: one for one in each if one["attacker"] == who}
-        rows.append((_head(who or "–"), *(_value(own.get(a), marked=True) for a in attributes)))
+        rows.append((_words(who or "–"), *(_value(own.get(a), marked=True) for a in attributes)))
     return _table(caption, ("attacker", *(words(a) for a in attributes)), rows)
 
 
@@ -71,7 +78,7 @@ def flips(found: Sequence[Record]) -> list[Table]:
     kinds = list(dict.fromkeys(group.partition("/")[2] for group in own))
     changed = list(dict.fromkeys(group.partition("/")[0] for group in own))
     rows = [
-        (_head(words(what)), *(_value(own.get(f"{what}/{kind}")) for kind in kinds))
+        (_words(words(what)), *(_value(own.get(f"{what}/{kind}")) for kind in kinds))
         for what in sorted(changed, key=lambda one: one == "twin")
     ]
     caption = f"Share of answers that change, by kind of question; n = {counted(found)}"
@@ -89,7 +96,7 @@ def behaviour(
     parts = []
     for suite, phrasing in PARTS:
         rows = [
-            (_head(_said(key)), *(_value(one.get(key)) for one in found), _n(found, key))
+            (_words(_said(key)), *(_value(one.get(key)) for one in found), _n(found, key))
             for key in keys
             if key[0] == suite and key[2].startswith(f"{phrasing}/")
         ]
@@ -105,12 +112,12 @@ def every(found: Sequence[Record], caption: str) -> Table:
     columns = ("measure", "group", "value", "n", "attacker", "chosen on", "of", "note")
     rows = tuple(
         (
-            _head(words(one["name"])),
+            _words(words(one["name"])),
             Cell(words(one["group"]), one["suite"], False),
-            Cell(number(one["value"]), f"{interval(one)} ({one['level']:.0%})"),
+            Cell(number(one["value"]), f"{interval(one)} ({100 * one['level']:g} %)"),
             _counted(one),
             *(Cell(one[key] or "–", "", False) for key in ("attacker", "chosen_on")),
-            Cell(f"{one['stage']}, seed {one['seed']}", "", False),
+            _words(", ".join(filter(None, (one["stage"], f"seed {one['seed']}")))),
             Cell(one["note"], "", False),
         )
         for one in found
@@ -122,7 +129,7 @@ def _table(caption: str, columns: tuple[str, ...], rows: Sequence[tuple[Cell, ..
     return [Table(caption, columns, (("", tuple(rows)),))] if rows else []
 
 
-def _head(text: str) -> Cell:
+def _words(text: str) -> Cell:
     return Cell(text, "", False)
 
 
