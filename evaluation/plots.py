@@ -104,7 +104,7 @@ def curves(
         for number, (line, at) in enumerate(zip(lines, _apart(ends, gap), strict=True)):
             _curve(ax, line, shift=(number - (len(lines) - 1) / 2) * 2.5)
             _end(ax, line, at)
-        ax.text(0.01, guide.at, guide.text, transform=ax.get_yaxis_transform(), va="bottom",
+        ax.text(1, guide.at, guide.text, transform=ax.get_yaxis_transform(), va="top", ha="right",
                 color=GREY, size=SIZE - 1)  # fmt: skip
 
     return svg(name, draw, height=height, says=says, left=36, right=78)
