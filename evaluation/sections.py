@@ -14,10 +14,8 @@ TEXTS: dict[str, tuple[str, str, str]] = {
     "interface": (
         "What leaves the device",
         "Fresh attackers are trained on other people's tokens and tested on people whom neither "
-        "the model nor they have seen. The floor is what the same attackers get from the true free "
-        "facts alone: tokens that tell the facts tell that much.",
-        "A stronger attacker, or one with more people or pictures, may read more. Nothing here is "
-        "a guarantee but the number of bits that one picture leaves in.",
+        "the model nor they have seen.",
+        "A stronger attacker, or one with more people or pictures, may read more.",
     ),
     "curve": (
         "More people, more pictures",
@@ -29,14 +27,13 @@ TEXTS: dict[str, tuple[str, str, str]] = {
     "behaviour": (
         "What it says",
         "Answers to people whom no stage has seen. Leaks are counted by words of a published "
-        "lexicon; paraphrases and hints are counted apart, none of which training ever named.",
+        "lexicon.",
         "Other questions, other words and longer conversations may get more out of it. A low rate "
         "of leaks is worth something only beside facts that are right and use of what was shared.",
     ),
     "text": (
         "What its answers give away",
-        "Attackers who see only answers to people who had not shared the attribute. The floor is "
-        "given the true free facts, which answers may tell.",
+        "Attackers who see only answers to people who had not shared the attribute.",
         "These attackers read single answers; who gathers many answers of one person may "
         "read more.",
     ),
@@ -48,6 +45,15 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "something got through, not what.",
     ),
 }  # fmt: skip
+FLOOR = (
+    "The floor is what the same attackers get from the true free facts alone: what tells the facts "
+    "tells that much."
+)
+BITS = "Nothing here is a guarantee but the {} bits that one picture leaves in."
+PARAPHRASES = {
+    True: "Paraphrases and hints, none of which training ever named, are counted apart.",
+    False: "Paraphrases and hints were not counted.",
+}
 SUITES = {
     "behaviour": ("behaviour", "paraphrases"),
     "interface": ("interface", "strength", "codes"),
@@ -106,8 +112,12 @@ def _interface(own: list[Record], report: dict[str, Any]) -> Section:
     bound = report.get("bounds", {}).get("attacker_auc")
     axis = "AUC of attackers on the tokens"
     facts = list(by_group(of(own, "interface", "fact_accuracy")).values())
+    title, lead, limits = TEXTS["interface"]
+    own_bits = report["interface"]["bits"] if report["interface"]["kind"] == "private" else None
     return Section(
-        *TEXTS["interface"],
+        title,
+        lead,
+        f"{limits} {BITS.format(own_bits)}" if own_bits else limits,
         own,
         key=figures.attack("tokens", kinds, bound=bound, axis=axis),
         tables=[
@@ -118,7 +128,7 @@ def _interface(own: list[Record], report: dict[str, Any]) -> Section:
             *tables.attackers(of(own, "interface", "attacker_auc"), "Every attacker, AUC"),
             *tables.attackers(strength, "The same attackers on the frozen tower's features, AUC"),
         ],
-        notes=_interface_notes(own, strength),
+        notes=[*([FLOOR] if floor else []), *_interface_notes(own, strength)],
     )
 
 
@@ -152,7 +162,8 @@ def _behaviour(own: list[Record], report: dict[str, Any]) -> Section:
         bound=report.get("bounds", {}).get("leak_rate"),
     )
     table = tables.behaviour(now, others, f"after {report['stage']}")
-    return Section(*TEXTS["behaviour"], own, key=key, tables=table)
+    note = PARAPHRASES[bool(of(own, "paraphrases"))]
+    return Section(*TEXTS["behaviour"], own, key=key, tables=table, notes=[note])
 
 
 def _text(own: list[Record], report: dict[str, Any]) -> Section:
@@ -165,6 +176,7 @@ def _text(own: list[Record], report: dict[str, Any]) -> Section:
     return Section(
         *TEXTS["text"],
         own,
+        notes=[FLOOR] if floor else [],
         plots=[plot] if plot else [],
         tables=tables.attack(best, floor, "The best text attacker of each attribute"),
         more=tables.attackers(of(own, "text", "text_attacker_auc"), "Every text attacker, AUC"),

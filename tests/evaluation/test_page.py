@@ -222,6 +222,13 @@ def test_a_suite_that_is_missing_leaves_no_trace(tmp_path: Path) -> None:
     assert len(re.findall("<svg", few)) == 1 and len(re.findall("<svg", every)) == 6
     assert re.findall(r"<(tbody|ul|dl|figure|details)[^>]*>\s*</\1>", every + few) == []
     assert "bits a picture" not in few and "16 bits a picture" in every
+    assert "hints were not counted" in few and "hints, none of which" in every
+
+
+def test_bits_are_a_guarantee_of_a_private_interface_only(tmp_path: Path) -> None:
+    for kind, said in (("private", True), ("open", False)):
+        content = {**full(tmp_path), "interface": {"kind": kind, "bits": 16, "tokens": 16}}
+        assert ("guarantee but the 16 bits" in page.html(content, tmp_path)) is said
 
 
 def test_only_some_of_a_suite(tmp_path: Path) -> None:
@@ -247,9 +254,8 @@ def test_an_answer_is_only_ever_text(tmp_path: Path) -> None:
     content["measures"].append(record("later", "epsilon", HOSTILE, 1.0, note="$x$ " + HOSTILE))
     content["measures"].append(record("interface", "attacker_auc", "$" + HOSTILE, 0.7))
     made = page.html(content, tmp_path)
-    tags = Tags(made).found
-    assert "script" not in {tag for tag, _ in tags}
-    assert len([tag for tag, _ in tags if tag == "img"]) == 3
+    tags = [tag for tag, _ in Tags(made).found]
+    assert "script" not in tags and tags.count("img") == 3
     assert text(made).count(HOSTILE) == 2
 
 
