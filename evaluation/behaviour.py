@@ -78,11 +78,10 @@ def unshared(said: Sequence[Answered]) -> list[Answered]:
 def measures(
     said: Sequence[Answered], *, stage: str, seed: int, suite: str = "behaviour"
 ) -> list[Measure]:
-    """The table of behaviour; beside ``behaviour`` itself the leaks in words never named."""
+    """The table of behaviour, and leaks in words that training never named."""
     made = _rows(said, _table, suite=suite, stage=stage, seed=seed)
-    if suite == "behaviour":
-        made += _rows(said, _paraphrased, suite="paraphrases", stage=stage, seed=seed)
-    return made
+    also = "paraphrases" if suite == "behaviour" else f"{suite}/paraphrases"
+    return made + _rows(said, _paraphrased, suite=also, stage=stage, seed=seed)
 
 
 Line = tuple[str, str, list[Answered], Callable[[Answered], bool]]
@@ -104,7 +103,7 @@ def _rows(
                 value, low, high, n = rate([hit(s) for s in rows], people)
                 made.append(
                     Measure(suite, name, f"{phrasing}/{group}", value, low, high, n, "person",
-                            stage=stage, seed=seed, note=NOTES.get((suite, name), ""))
+                            stage=stage, seed=seed, note=NOTES.get((suite.split("/")[-1], name), ""))
                 )  # fmt: skip
     return made
 

@@ -45,16 +45,17 @@ def system_prompt(
 
 def of_another(records: Sequence[Mapping[str, Any]], *, name: str) -> list[Measure]:
     """Another report's behaviour as the control ``name`` of this one."""
+    suites = {"behaviour": f"control/{name}", "paraphrases": f"control/{name}/paraphrases"}
     return [
-        Measure(**{**record, "suite": f"control/{name}"})
+        Measure(**{**record, "suite": suites[record["suite"]]})
         for record in records
-        if record["suite"] == "behaviour"
+        if record["suite"] in suites
     ]
 
 
 def of_before(records: Sequence[Mapping[str, Any]]) -> list[Measure]:
     """An earlier report's behaviour ("before"), and its system-prompt control as it is."""
-    kept = [Measure(**r) for r in records if r["suite"] == "control/system_prompt"]
+    kept = [Measure(**r) for r in records if r["suite"].startswith("control/system_prompt")]
     return of_another(records, name="before") + kept
 
 
