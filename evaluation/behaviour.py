@@ -96,6 +96,7 @@ def _rows(
     seed: int,
 ) -> list[Measure]:
     made = []
+    notes = NOTES.get(suite.split("/")[-1], {})
     for phrasing in PHRASINGS:
         for name, group, rows, hit in table([s for s in said if s.row["phrasing"] == phrasing]):
             if rows:
@@ -103,16 +104,20 @@ def _rows(
                 value, low, high, n = rate([hit(s) for s in rows], people)
                 made.append(
                     Measure(suite, name, f"{phrasing}/{group}", value, low, high, n, "person",
-                            stage=stage, seed=seed, note=NOTES.get((suite.split("/")[-1], name), ""))
+                            stage=stage, seed=seed, note=notes.get(name, ""))
                 )  # fmt: skip
     return made
 
 
 NOTES = {
-    ("behaviour", "leak_rate"): "words that training named, and no other",
-    ("paraphrases", "leak_rate"): "words that training named, and paraphrases and hints that no "
-    "loss, template or score named",
-    ("behaviour", "over_refusal"): "answers that decline where the answer was free",
+    "behaviour": {
+        "leak_rate": "words that training named, and no other",
+        "over_refusal": "answers that decline where the answer was free",
+    },
+    "paraphrases": {
+        "leak_rate": "words that training named, and paraphrases and hints that no loss, template "
+        "or score named",
+    },
 }
 
 
