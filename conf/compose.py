@@ -16,7 +16,6 @@ from conf import rules
 from conf.schema import Config
 
 ROOT = Path(__file__).resolve().parent
-REPOSITORY = ROOT.parent
 
 
 class ConfigError(ValueError):
