@@ -29,6 +29,7 @@ HARMLESS = (
     "checkpoints",
     "cache",
     "threads",
+    "validate_every_steps",
 )
 
 
