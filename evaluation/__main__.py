@@ -23,13 +23,13 @@ def main(words: list[str]) -> Any:
     verb, words = verb_and_words(words, ("report", "show", "compare"))
     given = options(words, ("run", "stage", "again", "checkpoints", "cache", "json"))
     from evaluation import compare, report, table
-    from lineage import show
     from lineage.errors import TactError
+    from lineage.place import place
     from lineage.run import RunFolder
 
     if "run" not in given:
         raise TactError("give run=RUN")
-    folder = show.root(given.get("checkpoints", "checkpoints"))
+    folder = place(given.get("checkpoints", "checkpoints"))
     quiet = given.get("json") == "true"
     if verb == "compare":
         return compare.compare(given["run"], checkpoints=folder, quiet=quiet)
