@@ -27,7 +27,7 @@ from evaluation.scores import Floats, Ints
 WIDE = 256  # columns past which trees see principal components
 COMPONENTS = 64
 WIDTH = 128
-BATCH = 256
+BATCH = (32, 256)  # at least and at most; a sixteenth of the rows between
 EPOCHS = 40
 PATIENCE = 6  # epochs without a better held-back loss
 
@@ -176,10 +176,10 @@ def _train(
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.05)
     best = dict.fromkeys(y, float("inf"))
     kept: dict[str, dict[str, Tensor]] = {}
-    waited = 0
+    waited, batch = 0, min(max(len(x) // 16, BATCH[0]), BATCH[1])
     for _ in range(EPOCHS):
         net.train()
-        for rows in torch.randperm(len(x)).split(BATCH):
+        for rows in torch.randperm(len(x)).split(batch):
             optimizer.zero_grad()
             losses = _losses(net(x[rows]), {k: v[rows] for k, v in y.items()})
             torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]

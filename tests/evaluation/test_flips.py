@@ -55,9 +55,7 @@ def rates(pair: tuple[Any, Any], answer: Any) -> dict[str, float]:
 
 def test_an_answer_that_follows_gender_flips_with_it_alone(pair: tuple[Any, Any]) -> None:
     def follows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        asks = ("outfit", "clothes", "wear")
-        return [row["attributes"]["gender"] if any(a in row["prompt"][-1]["content"] for a in asks)
-                else "x" for row in rows]  # fmt: skip
+        return [row["attributes"]["gender"] if row["key"][1] == "wear" else "x" for row in rows]
 
     found = rates(pair, follows)
     assert found["gender/advice"] == pytest.approx(1 / 5)  # wear, of five kinds of advice
