@@ -23,7 +23,6 @@ NEUTRAL = (
 )  # fmt: skip
 NEUTRAL_TRAINER = ("threads", "progress", "log_every_steps", "checkpoint_every_steps")
 ROOT = Path(__file__).resolve().parent
-REPOSITORY = ROOT.parent
 
 
 class ConfigError(ValueError):

@@ -4,18 +4,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
 from conf import compose, rules
-from conf.compose import REPOSITORY
 from conf.schema import Config
 from data import prepared
 from data.errors import DataError
 from data.policy import Policy, policy
 from lineage.errors import TactError
+from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
 from train.fit import fit
 
@@ -33,18 +32,12 @@ HARMLESS = (
 )
 
 
-def checkpoints_folder(config: Config) -> Path:
-    """Where run folders lie; a relative path is the checkout's."""
-    path = Path(config.checkpoints).expanduser()
-    return path if path.is_absolute() else REPOSITORY / path
-
-
 def execute(config: Config) -> dict[str, Any]:
     """Run what is left of the config's steps; returns what was done. Raises TactError."""
     rule = policy(config.policy)
     if config.dry_run:
         return {"run": config.run, "steps": config.stages or config.steps, "dry_run": True}
-    run = RunFolder.open(config.run, checkpoints=checkpoints_folder(config))
+    run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
         run.keep_config(compose.to_yaml(config), ignore=HARMLESS)
         _enter(config, run)
@@ -68,7 +61,7 @@ def execute(config: Config) -> dict[str, Any]:
 def _enter(config: Config, run: RunFolder) -> None:
     if config.parent and run.read().parent is None:
         name, _, stage = config.parent.partition("@")
-        parent = RunFolder.existing(name, checkpoints=checkpoints_folder(config))
+        parent = RunFolder.existing(name, checkpoints=place(config.checkpoints))
         run.inherit(parent, upto=stage or None)
     manifest = run.read()
     taken = [s.stage for s in manifest.stages if s.state == INHERITED]
@@ -135,7 +128,7 @@ def _door(room: str, config: Config, run: RunFolder, *more: str) -> None:
     words = [f"run={run.name}", f"checkpoints={run.path.parent}", f"cache={config.cache}", *more]
     done = subprocess.run(
         [sys.executable, "-m", room, *words],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         check=False,
     )
     if done.returncode:
