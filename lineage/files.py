@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -76,7 +77,17 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's content."""
+    """Hex digest of a file's content; read once as long as the file's state stays the same.
+
+    The state is what the system notes of a change: device, inode, size and both times.
+    """
+    now = path.stat()
+    state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+    return _sha256(path, state)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, state: tuple[int, ...]) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
