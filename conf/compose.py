@@ -13,9 +13,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from conf import rules
 from conf.schema import Config
+from lineage.errors import TactError
 
 NEUTRAL = (
     "run", "parent", "description", "steps", "stages", "checkpoints", "cache", "logger", "site",
@@ -54,9 +56,22 @@ def to_yaml(config: Config) -> str:
 
 
 def from_yaml(path: Path) -> Config:
-    """The typed config of a run folder's ``config.yaml``."""
-    typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(path))
-    return cast(Config, OmegaConf.to_object(typed))
+    """The typed config of a run folder's ``config.yaml``.
+
+    A key that it lacks has the schema's default. Raises TactError on one that this version does
+    not know or that has no default, and where the file is missing or cut off.
+    """
+    try:
+        typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(path))
+        return cast(Config, OmegaConf.to_object(typed))
+    except (OmegaConfBaseException, ValueError, YAMLError, OSError) as error:
+        key = getattr(error, "full_key", None)
+        reason = str(error).splitlines()[0]
+        raise TactError(
+            f"run={path.parent.name}: {path.name} is not one that this version can read "
+            f"({f'key {key}: ' if key else ''}{reason}); use the version that wrote it, or train "
+            "again under another run="
+        ) from error
 
 
 def fingerprint(config: Config) -> str:
