@@ -38,17 +38,24 @@ def write_with(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o6
             os.fsync(file.fileno())
         os.replace(part, path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         part.unlink(missing_ok=True)
-        if error.errno in FULL:
+        if is_full(error):
             raise DiskFull(
                 f"no space left to write {path.name} in {path.parent.name}/; what was saved before "
                 "is whole. Free space and run the same command again: it resumes"
             ) from error
         raise
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a full disk is behind ``error``: writers such as ``torch.save`` raise their own."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.errno in FULL:
+            return True
+        inner = inner.__cause__ or inner.__context__
+    return False
 
 
 def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
