@@ -15,6 +15,7 @@ from conf import target
 from conf.schema import Config, StageConfig
 from data.lexicon import WORDS
 from data.policy import Policy
+from data.prepared import cache_folder
 from lineage.run import RunFolder
 from models import configured, lora, state
 from models.features import picture_features
@@ -48,7 +49,7 @@ def fit(
         max_rejects=config.data.max_rejects,
         rejects=run.private / f"rejects-{name}.jsonl",
     )
-    module = _module(config, stage, model, encoded, run, name)
+    module = _module(config, stage, model, encoded)
     _train(config, stage, module, encoded, folder)
     validation.validate(config, stage, module, splits, policy, folder=folder)
     state.write(run.weights(name), {n: p for n, p in module.trainable.items()})
@@ -70,8 +71,6 @@ def _module(
     stage: StageConfig,
     model: VLM,
     encoded: EncodedSet,
-    run: RunFolder,
-    name: str,
 ) -> Stage:
     features = None
     if config.trainer.cache_features and "tower" not in stage.train:
@@ -79,7 +78,11 @@ def _module(
     cached = None
     if stage.columns == "preference" and stage.references == "cached":
         cached = references.cached(
-            model, encoded, features, folder=run.private, batch=stage.batch_size_rows
+            model,
+            encoded,
+            features,
+            folder=cache_folder(config) / "references",
+            batch=stage.batch_size_rows,
         )
     size = int(model.language_model.get_input_embeddings().weight.shape[0])  # type: ignore
     return Stage(
