@@ -92,6 +92,7 @@ class TrainerConfig:
     threads: int = 2
     checkpoint_every_steps: int = 50
     validation_rows: int = 64
+    validate_every_steps: int = 0  # 0: at a stage's end alone
     log_every_steps: int = 10
     cache_features: bool = True  # frozen tower: encode each picture once a stage
     lm_head_chunk_positions: int = 4096

@@ -50,8 +50,9 @@ def fit(
         rejects=run.private / f"rejects-{name}.jsonl",
     )
     module = _module(config, stage, model, encoded)
-    _train(config, stage, module, encoded, folder)
-    validation.validate(config, stage, module, splits, policy, folder=folder)
+    held = validation.held_out(config, stage, module, splits, policy, folder=folder)
+    _train(config, stage, module, encoded, folder, held)
+    validation.conclude(config, stage, module, held, splits, policy, folder=folder)
     state.write(run.weights(name), {n: p for n, p in module.trainable.items()})
     run.end(name)
     (folder / LAST).unlink(missing_ok=True)
@@ -102,6 +103,7 @@ def _train(
     module: Stage,
     encoded: EncodedSet,
     folder: Path,
+    held: validation.HeldOut | None,
 ) -> None:
     torch.set_num_threads(config.trainer.threads)
     torch.set_flush_denormal(True)
@@ -117,6 +119,8 @@ def _train(
         start=start,
         pixels=module.features is None,
     )
+    every = config.trainer.validate_every_steps
+    watched = [validation.Validate(held, every=every)] if held and every else []
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
@@ -133,6 +137,7 @@ def _train(
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         callbacks=[
+            *watched,
             SaveLast(folder, every=config.trainer.checkpoint_every_steps),
             Progress(folder.name, shown=config.trainer.progress),
         ],

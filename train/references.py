@@ -60,8 +60,9 @@ def fingerprint(model: VLM, encoded: EncodedSet) -> str:
 
 def _state(picture: Any) -> tuple[int, int] | None:
     """Size and time of a picture's file: another run may find other pictures by the same names."""
-    path = picture["path"] if isinstance(picture, dict) else picture
-    if path is None or (isinstance(picture, dict) and picture.get("bytes") is not None):
+    path = picture.get("path") if isinstance(picture, Mapping) else picture
+    held = isinstance(picture, Mapping) and picture.get("bytes") is not None
+    if held or not isinstance(path, str | Path):
         return None  # the row holds the picture itself
     found = Path(path).stat()
     return found.st_size, found.st_mtime_ns

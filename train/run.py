@@ -29,6 +29,7 @@ HARMLESS = (
     "cache",
     "threads",
     "report",
+    "validate_every_steps",
 )
 
 
