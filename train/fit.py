@@ -4,12 +4,10 @@ import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from datasets import Dataset, disable_progress_bars
-from hydra.utils import instantiate
 
 from conf import target
 from conf.schema import Config, StageConfig
@@ -23,6 +21,7 @@ from models.vlm import VLM
 from models.words import word_mask
 from train import references, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
+from train.loggers import close, loggers
 from train.progress import Progress
 from train.rows import EncodedSet, encoded_set, loader, stage_rows
 from train.stage import Stage, Term
@@ -121,6 +120,7 @@ def _train(
     )
     every = config.trainer.validate_every_steps
     watched = [validation.Validate(held, every=every)] if held and every else []
+    made = loggers(config.logger, folder)
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
@@ -129,7 +129,7 @@ def _train(
         max_steps=stage.steps,
         max_epochs=1,
         gradient_clip_val=stage.gradient_clip_norm,
-        logger=_loggers(config, folder),
+        logger=made,
         log_every_n_steps=config.trainer.log_every_steps,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -145,7 +145,10 @@ def _train(
         limit_val_batches=0,
     )
     module.train()
-    trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
+    try:
+        trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
+    finally:
+        close(made)
 
 
 def _quiet() -> None:
@@ -154,16 +157,3 @@ def _quiet() -> None:
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
-
-
-def _loggers(config: Config, folder: Path) -> list[Any]:
-    return [
-        instantiate(settings, **_where(settings, folder)) for settings in config.logger.values()
-    ]
-
-
-def _where(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    if settings["_target_"].endswith(("CSVLogger", "TensorBoardLogger")):
-        name = "" if settings["_target_"].endswith("CSVLogger") else "tensorboard"
-        return {"save_dir": str(folder), "name": name, "version": ""}
-    return {}
