@@ -7,10 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lineage.place import place
 from lineage.run import Manifest, RunFolder
-
-root = place  # the name that the evaluation door knows it by
 
 
 def show(name: str, checkpoints: Path, *, quiet: bool = False) -> dict[str, Any]:

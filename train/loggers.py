@@ -11,7 +11,8 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 
 def loggers(settings: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Logger]:
     """The loggers of ``conf/logger`` for the stage whose folder this is."""
-    return [instantiate({**defaults(own, folder), **own}) for own in settings.values()]
+    plain = [{**defaults(own, folder), **own, "_convert_": "all"} for own in settings.values()]
+    return [instantiate(each) for each in plain]
 
 
 def defaults(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -24,11 +25,12 @@ def defaults(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             return {"save_dir": str(folder), "name": "tensorboard", "version": ""}
         case "WandbLogger":
             return {"save_dir": str(folder), "name": name}
-        case "MLFlowLogger" if "MLFLOW_TRACKING_URI" in os.environ:
-            return {"run_name": name}
         case "MLFlowLogger":  # one store for all runs, beside their folders
-            store = folder.parents[2] / "mlflow.db"
-            return {"run_name": name, "tracking_uri": f"sqlite:///{store}"}
+            store = f"sqlite:///{folder.parents[2] / 'mlflow.db'}"
+            return {
+                "run_name": name,
+                "tracking_uri": os.environ.get("MLFLOW_TRACKING_URI", store),
+            }
         case _:
             return {}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conf.compose import load
-from train.loggers import defaults
+from train.loggers import defaults, loggers
 
 
 def of(name: str, folder: Path) -> dict[str, str]:
@@ -28,9 +28,13 @@ def test_the_users_own_mlflow_server_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example")
-    assert "tracking_uri" not in of("mlflow", tmp_path / "first" / "stages" / "1-align")
+    given = of("mlflow", tmp_path / "first" / "stages" / "1-align")
+    assert given["tracking_uri"] == "http://tracking.example"
 
 
-def test_the_console_is_not_sent_to_wandb() -> None:
-    settings = load(["logger=wandb", "run=x"], check=False).logger["wandb"]
-    assert settings["settings"]["console"] == "off"
+def test_the_console_is_not_sent_to_wandb(tmp_path: Path) -> None:
+    own = load(["logger=wandb", "run=x"], check=False).logger["wandb"]
+    kept = {"wandb": {**own, "_target_": "builtins.dict"}}  # W&B ignores what is no dict
+    [made] = loggers(kept, tmp_path / "first" / "stages" / "1-align")
+    given: dict[str, object] = dict(made)  # type: ignore[call-overload]
+    assert type(given["settings"]) is dict and given["settings"]["console"] == "off"
