@@ -21,7 +21,7 @@ from models.vlm import VLM
 from models.words import word_mask
 from train import references, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
-from train.loggers import close, loggers
+from train.loggers import close, keep_metrics, loggers
 from train.progress import Progress
 from train.rows import EncodedSet, encoded_set, loader, stage_rows
 from train.stage import Stage, Term
@@ -120,6 +120,7 @@ def _train(
     )
     every = config.trainer.validate_every_steps
     watched = [validation.Validate(held, every=every)] if held and every else []
+    keep_metrics(folder)
     made = loggers(config.logger, folder)
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,

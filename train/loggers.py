@@ -15,6 +15,17 @@ def loggers(settings: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Log
     return [instantiate(each) for each in plain]
 
 
+def keep_metrics(folder: Path) -> None:
+    """Put aside what a stage logged before it was broken off: Lightning would begin the file anew.
+
+    ``metrics.csv`` becomes ``metrics-1.csv``, or the next number that is free.
+    """
+    metrics = folder / "metrics.csv"
+    if metrics.exists():
+        number = len(list(folder.glob("metrics-*.csv"))) + 1
+        metrics.rename(folder / f"metrics-{number}.csv")
+
+
 def defaults(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Where a logger writes and what it calls the stage, unless its settings say otherwise."""
     name = f"{folder.parents[1].name}-{folder.name}"  # RUN-1-base_tower

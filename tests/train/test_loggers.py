@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conf.compose import load
-from train.loggers import defaults, loggers
+from train.loggers import defaults, keep_metrics, loggers
 
 
 def of(name: str, folder: Path) -> dict[str, str]:
@@ -38,3 +38,11 @@ def test_the_console_is_not_sent_to_wandb(tmp_path: Path) -> None:
     [made] = loggers(kept, tmp_path / "first" / "stages" / "1-align")
     given: dict[str, object] = dict(made)  # type: ignore[call-overload]
     assert type(given["settings"]) is dict and given["settings"]["console"] == "off"
+
+
+def test_what_was_logged_before_a_break_is_kept(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        (tmp_path / "metrics.csv").write_text(text)
+        keep_metrics(tmp_path)
+    assert not (tmp_path / "metrics.csv").exists()
+    assert [(tmp_path / f"metrics-{n}.csv").read_text() for n in (1, 2)] == ["first", "second"]
