@@ -73,7 +73,7 @@ def attackers(views: Sequence[str]) -> list[Attacker]:
     return made
 
 
-def _separate(make: Callable[[int, int], Any], view: str) -> Fit:
+def _separate(make: Callable[[tuple[int, ...], int], Any], view: str) -> Fit:
     """One scikit-learn classifier an attribute."""
 
     def fit(
@@ -83,7 +83,7 @@ def _separate(make: Callable[[int, int], Any], view: str) -> Fit:
         columns = own.views[view]
         known = {name: labels[name] >= 0 for name in classes}
         fitted = {
-            name: make(columns.shape[1], seed).fit(columns[some], labels[name][some])
+            name: make(columns.shape, seed).fit(columns[some], labels[name][some])
             for name, some in known.items()
         }
 
@@ -99,20 +99,22 @@ def _separate(make: Callable[[int, int], Any], view: str) -> Fit:
     return fit
 
 
-def _logistic(columns: int, seed: int) -> Any:
-    del columns
+def _logistic(shape: tuple[int, ...], seed: int) -> Any:
+    del shape
     return make_pipeline(
         StandardScaler(), LogisticRegression(C=0.1, max_iter=200, tol=1e-3, random_state=seed)
     )
 
 
-def _trees(columns: int, seed: int) -> Any:
+def _trees(shape: tuple[int, ...], seed: int) -> Any:
     trees = HistGradientBoostingClassifier(
         max_iter=60, learning_rate=0.1, max_leaf_nodes=15, early_stopping=True, random_state=seed
     )
+    rows, columns = shape
     if columns <= WIDE:
         return trees
-    return make_pipeline(StandardScaler(), PCA(COMPONENTS, random_state=seed), trees)
+    few = min(COMPONENTS, rows // 4)
+    return make_pipeline(StandardScaler(), PCA(few, random_state=seed), trees)
 
 
 def _network(make: Callable[[tuple[int, ...], Mapping[str, int]], nn.Module], view: str) -> Fit:

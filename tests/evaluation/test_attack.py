@@ -103,6 +103,16 @@ def test_an_attribute_without_labels_is_not_attacked() -> None:
     assert set(sides.attackable(own, test, list(SENSITIVE))) == {"gender", "expression"}
 
 
+def test_wide_tokens_of_few_people_are_attacked_too() -> None:
+    own, test = (side(at, told=nothing).where(np.arange(PEOPLE) < 25) for at in (0, 9000))
+    rng = np.random.default_rng(0)
+    wide = []
+    for some in (own, test):
+        tokens = rng.normal(size=(25, 4, 100)) + 3 * some.labels["gender"][:, None, None]
+        wide.append(some.reading(Read({"numbers": tokens.reshape(25, -1), "tokens": tokens})))
+    assert min(areas(wide[0], wide[1]).values()) > 0.95
+
+
 def test_the_floor_reads_facts_alone() -> None:
     own = side(0, told=alone)
     read = sides.facts(own.labels)
