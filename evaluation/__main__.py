@@ -10,12 +10,18 @@ python -m evaluation [report|show] run=RUN [checkpoints=FOLDER] [cache=FOLDER] [
 
   python -m evaluation run=demo         measure the run after its last finished stage
   python -m evaluation show run=demo    the table of all its reports, nothing measured
+  python -m evaluation claims           run what conf/claim claims, as far as it is not done
+  python -m evaluation claims dry_run=true [only=NAME] [seeds=[0]]   what is done and what is not
 """
 
 
 def main(words: list[str]) -> Any:
     """Measure or show; raises TactError."""
-    verb, words = verb_and_words(words, ("report", "show"))
+    verb, words = verb_and_words(words, ("report", "show", "claims"))
+    if verb == "claims":
+        from evaluation import claims
+
+        return claims.door(words)
     given = options(words, ("run", "checkpoints", "cache", "json"))
     from evaluation import report, table
     from lineage import show

@@ -10,7 +10,7 @@ NAMES = (
     "leak_rate", "shared_use", "over_refusal", "fact_accuracy", "attacker_auc",
     "attacker_floor", "text_attacker_auc", "flip_rate", "reidentification_auc",
     "membership_auc", "membership_tpr", "epsilon", "audit_epsilon_low", "time_ratio",
-    "memory_ratio",
+    "memory_ratio", "code_entropy",
 )  # fmt: skip
 LEVEL = 0.95
 RESAMPLES = 500
