@@ -75,7 +75,14 @@ def _row(label: str, figures: Sequence[dict[str, Any]]) -> str:
     verdicts = [figure["met"] for figure in figures if figure["met"] is not None]
     verdict = "" if not verdicts else "met" if all(verdicts) else "**missed**"
     found = " / ".join(_value(figure) for figure in figures)
-    return f"| {label} | {found} | {' / '.join(claimed)} | {verdict} |"
+    return f"| {label}{_points(figures)} | {found} | {' / '.join(claimed)} | {verdict} |"
+
+
+def _points(figures: Sequence[dict[str, Any]]) -> str:
+    """What tells the figures of a row apart: the points of the grid that differ."""
+    axes = [axis for axis in figures[0]["at"] if len({f["at"].get(axis) for f in figures}) > 1]
+    each = [" ".join(figure["at"][axis] for axis in axes) for figure in figures]
+    return f" ({' / '.join(each).replace('_', ' ')})" if axes else ""
 
 
 def _value(figure: dict[str, Any]) -> str:

@@ -121,11 +121,12 @@ def test_what_misses_its_bound_is_in_the_table_whatever_is_asked() -> None:
 
 def test_figures_of_one_label_share_a_row() -> None:
     there = reports(off=OFF_VALUES, on=ON_VALUES)
-    both = [Figure("auc", AUC, at_most=0.7), Figure("auc", ON, at_most=0.5)]
+    at = [{"adversary": name, "bits": "64"} for name in ("off", "as_on")]
+    both = [Figure("auc", AUC, at_most=0.7, at=at[0]), Figure("auc", ON, at_most=0.5, at=at[1])]
     said = table(*[figure(asked, there, [0]) for asked in both])
     assert (
-        "| auc | .600 (.580 to .620) / .520 (.500 to .540) | at most .70 / at most .50 "
-        "| **missed** |" in said
+        "| auc (off / as on) | .600 (.580 to .620) / .520 (.500 to .540) "
+        "| at most .70 / at most .50 | **missed** |" in said
     )
 
 
