@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from evaluation import claim_runs
+from evaluation import claim_runs, claim_train
 from evaluation.claim_runs import FINISHED, Planned
 
 console = Console(stderr=True)
@@ -28,7 +28,7 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         for one in self.plan:
-            if one not in self.todo and (past := claim_runs.seconds(one)):
+            if one not in self.todo and (past := claim_train.seconds(one)):
                 self.spent.setdefault(one.name, []).append(past)
         done = len(self.plan) - len(self.todo)
         console.print(f"{self.name}: {done} of {len(self.plan)} runs are done; {self.left()}")
@@ -60,7 +60,7 @@ class Progress:
     def end(self, one: Planned, spent: float) -> None:
         """Count the run."""
         self.todo = [other for other in self.todo if other is not one]
-        self.spent.setdefault(one.name, []).append(claim_runs.seconds(one))
+        self.spent.setdefault(one.name, []).append(claim_train.seconds(one))
         self.bar.update(self.task, advance=1)
         console.print(f"{self.name}: {one.folder.name} took {spent / 60:.1f} min; {self.left()}")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from evaluation import claim_runs
+from evaluation import claim_runs, claim_train
 from evaluation.claim_figures import Reports, figure, records_used
 from evaluation.claim_file import Claim
 from evaluation.claim_runs import Planned
@@ -50,7 +50,7 @@ def _origin(plan: Sequence[Planned]) -> dict[str, Any]:
         "data_fingerprint": _distinct(m.data_fingerprint for m in manifests),
         "revision": _distinct(m.revision for m in manifests),
         "dirty": any(m.dirty for m in manifests),
-        "seconds": round(sum({one.folder: claim_runs.seconds(one) for one in plan}.values()), 1),
+        "seconds": round(sum({one.folder: claim_train.seconds(one) for one in plan}.values()), 1),
     }
 
 

@@ -1,14 +1,8 @@
-"""The runs of a claim: their configs, how far each is, and its training by ``train``'s own door.
-
-Nothing is trained here: a run is ``python -m train`` as anyone may start it, and resumes by itself.
-"""
+"""The runs of a claim: what each is, by which hash, and how far it is."""
 
 import hashlib
 import json
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +11,6 @@ from typing import Any
 import yaml
 
 from conf import compose, rules
-from conf.compose import REPOSITORY
 from conf.schema import Config
 from evaluation.claim_file import Claim
 from lineage import files
@@ -32,7 +25,6 @@ PLACE = (
 )  # fmt: skip
 PART = ("steps", "stages")  # a run may have gone further than a claim asks
 FINISHED, BEGUN, MISSING, OTHER = "done", "begun", "not begun", "began with another config"
-BEAT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -138,53 +130,9 @@ def reports(run: RunFolder) -> dict[str, dict[str, Any]]:
     return found
 
 
-def train(one: Planned, beat: Callable[[], None]) -> float:
-    """Run ``python -m train`` to its end; returns its seconds. TactError where it fails.
-
-    What it prints goes to ``claim.log`` in the run folder. ``beat`` is called every few seconds.
-    """
-    RunFolder.open(one.folder.name, checkpoints=one.folder.parent)
-    log, before, begun = one.folder / "claim.log", seconds(one), time.monotonic()
-    with log.open("ab") as out, subprocess.Popen(
-        [sys.executable, "-m", "train", *one.words, *one.places],
-        cwd=REPOSITORY, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-    ) as child:  # fmt: skip
-        try:
-            while child.poll() is None:
-                _wait(child)
-                spent = time.monotonic() - begun
-                files.write_json(one.folder / "claim.json", {"seconds": before + spent})
-                beat()
-        except BaseException:
-            child.terminate()
-            raise
-    if child.returncode:
-        last = log.read_text(errors="replace").strip().splitlines()[-15:]
-        raise TactError(
-            f"run {one.folder.name} failed (status {child.returncode}):\n  "
-            + "\n  ".join(last)
-            + "\nThe same command goes on where it stopped. A run that began with another config "
-            f"must make way: move {one.folder.name}/ elsewhere"
-        )
-    return spent
-
-
-def seconds(one: Planned) -> float:
-    """How long it has trained and measured under claims, over all attempts."""
-    path = one.folder / "claim.json"
-    return float(files.read_json(path)["seconds"]) if path.exists() else 0.0
-
-
 @cache
 def _composed(words: tuple[str, ...]) -> Config:
     return compose.load(words)
-
-
-def _wait(child: subprocess.Popen[bytes]) -> None:
-    try:
-        child.wait(timeout=BEAT_S)
-    except subprocess.TimeoutExpired:
-        return
 
 
 def _reported(config: Config) -> set[str]:

@@ -4,8 +4,6 @@ Whatever is done is kept: finished runs are not run again, an unfinished one goe
 stopped, and a claim whose result stands for the present config is passed over.
 """
 
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import yaml
 from rich.table import Table
 
 from conf.compose import REPOSITORY
-from evaluation import claim_file, claim_result, claim_runs, claim_table, frontier
+from evaluation import claim_file, claim_result, claim_runs, claim_table, claim_train, frontier
 from evaluation.claim_file import Claim
 from evaluation.claim_progress import Progress, console
 from evaluation.claim_runs import Planned
@@ -45,7 +43,6 @@ def door(words: Sequence[str]) -> dict[str, Any]:
     jobs = [_Job(claim, seeds, results, checkpoints, places) for claim in claims]
     if given.get("dry_run") == "true":
         return _listed(jobs, quiet=given.get("json") == "true")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     made = {job.claim.name: job.run() for job in jobs}
     if results == RESULTS:
         claim_table.rewrite(REPOSITORY / "README.md", results, folder)
@@ -87,7 +84,7 @@ class _Job:
         with Progress(name, [one for one in self.plan if one.seed in self.seeds]) as progress:
             for one in progress.plan:
                 if progress.begin(one):
-                    spent = claim_runs.train(one, progress.beat)
+                    spent = claim_train.train(one, progress.beat)
                     progress.end(one, spent)
         result = claim_result.result(self.claim, self._finished(), digest=self.digest)
         files.write_json(self.path, result)

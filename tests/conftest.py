@@ -26,6 +26,7 @@ SHORT = [
     "stage.prefer.rows.count=200",
     "report.people=20",
     "trainer.progress=false",
+    "trainer.threads=1",
     "trainer.validation_rows=8",
     "trainer.checkpoint_every_steps=5",
     *[f"stage.{s}.steps=20" for s in
