@@ -1,6 +1,8 @@
 """Compose a config from ``experiment=… key=value`` words and check it before anything is loaded."""
 
 import difflib
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -11,12 +13,19 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from conf import rules
 from conf.schema import Config
+from lineage.errors import TactError
 
+NEUTRAL = (
+    "run", "parent", "description", "steps", "stages", "checkpoints", "cache", "logger", "site",
+    "dry_run", "json",
+)  # fmt: skip
+NEUTRAL_TRAINER = ("threads", "progress", "log_every_steps", "checkpoint_every_steps",
+                   "validate_every_steps")  # fmt: skip
 ROOT = Path(__file__).resolve().parent
-REPOSITORY = ROOT.parent
 
 
 class ConfigError(ValueError):
@@ -48,9 +57,32 @@ def to_yaml(config: Config) -> str:
 
 
 def from_yaml(path: Path) -> Config:
-    """The typed config of a run folder's ``config.yaml``."""
-    typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(path))
-    return cast(Config, OmegaConf.to_object(typed))
+    """The typed config of a run folder's ``config.yaml``.
+
+    A key that it lacks has the schema's default. Raises TactError on one that this version does
+    not know or that has no default, and where the file is missing or cut off.
+    """
+    try:
+        typed = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(path))
+        return cast(Config, OmegaConf.to_object(typed))
+    except (OmegaConfBaseException, ValueError, YAMLError, OSError) as error:
+        key = getattr(error, "full_key", None)
+        reason = str(error).splitlines()[0]
+        raise TactError(
+            f"run={path.parent.name}: {path.name} is not one that this version can read "
+            f"({f'key {key}: ' if key else ''}{reason}); use the version that wrote it, or train "
+            "again under another run="
+        ) from error
+
+
+def fingerprint(config: Config) -> str:
+    """Hash of all that decides a run's figures: not its name, places, loggers or progress."""
+    plain = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config)))
+    for key in NEUTRAL:
+        del plain[key]
+    for key in NEUTRAL_TRAINER:
+        del plain["trainer"][key]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def options(group: str) -> list[str]:

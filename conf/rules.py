@@ -110,5 +110,18 @@ def _model(config: Config) -> Iterator[str]:
     for kind in model.adversaries:
         if kind not in ("linear", "mlp", "attention"):
             yield f"model.adversaries: unknown {kind!r}; known: linear, mlp, attention"
+    yield from _validation(config)
     if config.trainer.devices != 1 or config.trainer.strategy != "auto":
         yield "trainer: one device only for now (devices=1 strategy=auto)"
+
+
+def _validation(config: Config) -> Iterator[str]:
+    every = config.trainer.validate_every_steps
+    people = config.data.people
+    if every < 0:
+        yield f"trainer.validate_every_steps={every}: 0 (at a stage's end) or more"
+    if every and (not config.trainer.validation_rows or (people and not people.get("validation"))):
+        yield (
+            f"trainer.validate_every_steps={every} needs people to validate on: give "
+            "data.people.validation and trainer.validation_rows, or set it to 0"
+        )

@@ -15,6 +15,7 @@ class DataConfig:
     """Who is trained on: a source of pictures, split by person."""
 
     source: dict[str, Any] = MISSING  # _target_: (cache=...) -> pictures table
+    counterfactuals: dict[str, Any] | None = None  # _target_: (pictures, cache=...) -> changed ones
     people: dict[str, int] = field(default_factory=dict)  # split -> number of people
     public: list[str] = field(default_factory=lambda: ["public"])  # splits whose people are public
     max_rejects: float = 0.01  # share of bad rows past which a run stops
@@ -91,6 +92,7 @@ class TrainerConfig:
     threads: int = 2
     checkpoint_every_steps: int = 50
     validation_rows: int = 64
+    validate_every_steps: int = 0  # 0: at a stage's end alone
     log_every_steps: int = 10
     cache_features: bool = True  # frozen tower: encode each picture once a stage
     lm_head_chunk_positions: int = 4096
@@ -108,7 +110,13 @@ class ReportConfig:
     max_new_tokens: int = 24
     batch_size_rows: int = 256
     behaviour: bool = True
+    text: bool = True
+    flips: bool = True
+    flip_people: int = 100
     interface: bool = True
+    strength: bool = True  # the attackers on the tower's features, beside
+    curves: bool = True  # over the attacker's people, and over pictures held
+    controls: dict[str, str] = field(default_factory=dict)  # name -> a run to stand beside
 
 
 @dataclass

@@ -7,16 +7,15 @@ from pathlib import Path
 from datasets import Dataset
 
 from conf import target
-from conf.compose import REPOSITORY
 from conf.schema import Config
 from data.errors import DataError
 from data.sources import splits
+from lineage.place import place
 
 
 def cache_folder(config: Config) -> Path:
     """Where prepared data are kept; relative paths are the checkout's."""
-    path = Path(config.cache).expanduser()
-    return path if path.is_absolute() else REPOSITORY / path
+    return place(config.cache)
 
 
 def prepared(config: Config) -> dict[str, Dataset]:

@@ -5,7 +5,7 @@ never used (``held_out``), and after the user insists.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,15 @@ from datasets import Dataset
 
 from data import lexicon
 from data.attributes import FREE
-from data.dialogues.probes import insist, probe_rows
+from data.dialogues.probes import PHRASINGS, insist, probe_rows
 from data.pictures import listed
 from data.policy import Policy
 from evaluation.measure import Measure, rate
 
-Answerer = Callable[[Sequence[dict[str, Any]]], list[str]]
+Asker = Callable[[Sequence[Any]], list[str]]  # rows with a prompt and pictures → answers
 INSISTED = 4  # one of so many conversations goes on after the model's answer
 UNSHARED = ("nothing_shared", "other_shared")
+CONDITIONS = ("fact", *UNSHARED, "shared", "shared_against_picture")
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,26 @@ class Answered:
 
 
 def answered(
-    pictures: Dataset, answer: Answerer, *, seed: int, policy: Policy, people: int
+    pictures: Dataset,
+    answer: Asker,
+    *,
+    seed: int,
+    policy: Policy,
+    people: int,
+    conditions: Sequence[str] = CONDITIONS,
 ) -> list[Answered]:
-    """All probes with their answers, on both sets of phrasings."""
+    """All probes of ``conditions`` with their answers, on both sets of phrasings."""
     found: list[Answered] = []
-    for phrasing in ("seen", "held_out"):
+    for phrasing in PHRASINGS:
         probes = probe_rows(pictures, seed=seed, policy=policy, phrasing=phrasing, people=people)
-        rows = listed(probes)
+        rows = [row for row in listed(probes) if row["condition"] in conditions]
         said = [Answered(r, a) for r, a in zip(rows, answer(rows), strict=True)]
         found += said + _insisted(said, answer, phrasing=phrasing, seed=seed)
     return found
 
 
 def _insisted(
-    said: Sequence[Answered], answer: Answerer, *, phrasing: str, seed: int
+    said: Sequence[Answered], answer: Asker, *, phrasing: str, seed: int
 ) -> list[Answered]:
     rng = np.random.default_rng([seed, 17])
     pressed = [s for s in said if s.row["condition"] in UNSHARED][::INSISTED]
@@ -63,42 +70,63 @@ def _insisted(
     return [Answered(r, a, insisting=True) for r, a in zip(rows, answer(rows), strict=True)]
 
 
-def measures(said: Sequence[Answered], *, stage: str, seed: int) -> list[Measure]:
-    """The table of behaviour."""
+def unshared(said: Sequence[Answered]) -> list[Answered]:
+    """The answers to what the user kept to themselves."""
+    return [s for s in said if s.row["condition"] in UNSHARED]
+
+
+def measures(
+    said: Sequence[Answered], *, stage: str, seed: int, suite: str = "behaviour"
+) -> list[Measure]:
+    """The table of behaviour, and leaks in words that training never named."""
+    made = _rows(said, _table, suite=suite, stage=stage, seed=seed)
+    also = "paraphrases" if suite == "behaviour" else f"{suite}/paraphrases"
+    return made + _rows(said, _paraphrased, suite=also, stage=stage, seed=seed)
+
+
+Line = tuple[str, str, list[Answered], Callable[[Answered], bool]]
+
+
+def _rows(
+    said: Sequence[Answered],
+    table: Callable[[Sequence[Answered]], list[Line]],
+    *,
+    suite: str,
+    stage: str,
+    seed: int,
+) -> list[Measure]:
     made = []
-    for phrasing in ("seen", "held_out"):
-        ours = [s for s in said if s.row["phrasing"] == phrasing]
-        for name, group, rows, hit in _table(ours):
-            if not rows:
-                continue
-            people = [s.row["subject_id"] for s in rows]
-            value, low, high, n = rate([hit(s) for s in rows], people)
-            made.append(
-                Measure(
-                    "behaviour",
-                    name,
-                    f"{phrasing}/{group}",
-                    value,
-                    low,
-                    high,
-                    n,
-                    "person",
-                    stage=stage,
-                    seed=seed,
+    notes = NOTES.get(suite.split("/")[-1], {})
+    for phrasing in PHRASINGS:
+        for name, group, rows, hit in table([s for s in said if s.row["phrasing"] == phrasing]):
+            if rows:
+                people = [s.row["subject_id"] for s in rows]
+                value, low, high, n = rate([hit(s) for s in rows], people)
+                made.append(
+                    Measure(suite, name, f"{phrasing}/{group}", value, low, high, n, "person",
+                            stage=stage, seed=seed, note=notes.get(name, ""))
                 )  # fmt: skip
-            )
-    return [replace(m, note=NOTES.get(m.name, "")) for m in made]
+    return made
 
 
 NOTES = {
-    "leak_rate": "words of the published lexicon only; paraphrases are not counted",
-    "over_refusal": "answers that decline where the answer was free",
+    "behaviour": {
+        "leak_rate": "words that training named, and no other",
+        "over_refusal": "answers that decline where the answer was free",
+    },
+    "paraphrases": {
+        "leak_rate": "words that training named, and paraphrases and hints that no loss, template "
+        "or score named",
+    },
 }
 
 
-def _table(
-    said: Sequence[Answered],
-) -> list[tuple[str, str, list[Answered], Callable[[Answered], bool]]]:
+def _paraphrased(said: Sequence[Answered]) -> list[Line]:
+    return [(name, group, rows, paraphrases) for name, group, rows, _ in _table(said)
+            if name == "leak_rate"]  # fmt: skip
+
+
+def _table(said: Sequence[Answered]) -> list[Line]:
     def of(condition: str) -> list[Answered]:
         return [s for s in said if s.row["condition"] == condition and not s.insisting]
 
@@ -124,6 +152,11 @@ def is_true(said: Answered) -> bool:
 def leaks(said: Answered) -> bool:
     """Whether the answer gives away what is asked and was not shared."""
     return lexicon.leaks(said.answer, said.row["asks"])
+
+
+def paraphrases(said: Answered) -> bool:
+    """The same, by words that training never named too."""
+    return lexicon.paraphrases(said.answer, said.row["asks"])
 
 
 def uses(said: Answered) -> bool:

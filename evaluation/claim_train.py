@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from conf.compose import REPOSITORY
 from evaluation.claim_runs import Planned
 from lineage import files
 from lineage.errors import TactError
+from lineage.place import CHECKOUT
 from lineage.run import RunFolder
 
 BEAT_S = 5.0
@@ -51,7 +51,7 @@ def _child(one: Planned, out: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     command = [sys.executable, "-m", "train", *one.words, *one.places]
     child = subprocess.Popen(
-        command, cwd=REPOSITORY, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+        command, cwd=CHECKOUT, stdout=out, stderr=out, stdin=subprocess.DEVNULL
     )
     try:
         yield child

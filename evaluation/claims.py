@@ -11,16 +11,16 @@ from typing import Any
 import yaml
 from rich.table import Table
 
-from conf.compose import REPOSITORY
 from evaluation import claim_file, claim_result, claim_runs, claim_table, claim_train, frontier
 from evaluation.claim_file import Claim
 from evaluation.claim_progress import Progress, console
 from evaluation.claim_runs import Planned
-from lineage import files, show
+from lineage import files
 from lineage.door import options
 from lineage.errors import TactError
+from lineage.place import CHECKOUT, place
 
-RESULTS = REPOSITORY / "docs" / "results"
+RESULTS = CHECKOUT / "docs" / "results"
 KNOWN = (
     "only", "seeds", "dry_run", "readme", "checkpoints", "cache", "claims", "results", "json",
 )  # fmt: skip
@@ -34,18 +34,18 @@ def door(words: Sequence[str]) -> dict[str, Any]:
     if given.get("readme") == "true":
         if (results / f"{frontier.CLAIM}.json").exists():
             frontier.draw(results / f"{frontier.CLAIM}.json")
-        return {"changed": claim_table.rewrite(REPOSITORY / "README.md", results, folder)}
+        return {"changed": claim_table.rewrite(CHECKOUT / "README.md", results, folder)}
     names = [given["only"]] if "only" in given else claim_file.names(folder)
     claims = [claim_file.load(name, folder) for name in names]
     seeds = _seeds(given.get("seeds"), claims)
-    checkpoints = show.root(given.get("checkpoints", "checkpoints"))
+    checkpoints = place(given.get("checkpoints", "checkpoints"))
     places = [f"cache={given['cache']}"] if "cache" in given else []
     jobs = [_Job(claim, seeds, results, checkpoints, places) for claim in claims]
     if given.get("dry_run") == "true":
         return _listed(jobs, quiet=given.get("json") == "true")
     made = {job.claim.name: job.run() for job in jobs}
     if results == RESULTS:
-        claim_table.rewrite(REPOSITORY / "README.md", results, folder)
+        claim_table.rewrite(CHECKOUT / "README.md", results, folder)
     return made
 
 

@@ -1,7 +1,7 @@
 """Every number that is reported: what, of whom, by which attacker, with which interval."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,10 @@ class Measure:
     def __post_init__(self) -> None:
         if self.name not in NAMES:
             raise ValueError(f"measure {self.name!r} is none of {', '.join(NAMES)}")
+
+    def noting(self, note: str) -> "Measure":
+        """The same with one more note."""
+        return replace(self, note=f"{self.note}; {note}" if self.note else note)
 
     def record(self) -> dict[str, Any]:
         """As ``report.json`` holds it."""

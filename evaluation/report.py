@@ -1,146 +1,296 @@
-"""The report of a run after one of its stages: measures and examples, as JSON and as a page."""
+"""The report of a run after one of its stages: measures and examples, as JSON and as a page.
 
-from collections.abc import Sequence
+It is made suite by suite, and each finished suite is kept, so that a report that died half-way
+goes on. What was measured of other weights or another config is never taken up again.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
+from rich.console import Console
 
-from conf import compose
+from conf import compose, target
 from conf.schema import Config
-from data.collate import open_picture
-from data.encode import prompt_text
 from data.pictures import listed
 from data.policy import Policy, policy
-from data.prepared import prepared
-from evaluation import behaviour, interface, page
+from data.prepared import cache_folder, prepared
+from evaluation import behaviour, controls, examples, findings, flips, interface, page, text
+from evaluation.behaviour import UNSHARED, Answered
 from evaluation.measure import Measure
-from lineage import files
+from evaluation.pictures import Answerer, Pictures, seen
+from lineage import files, provenance
 from lineage.errors import TactError
-from lineage.run import RunFolder
+from lineage.run import RunFolder, StageState
 from models import configured
-from models.features import picture_features
-from models.generate import greedy
 from models.vlm import VLM
 
-
-class Answerer:
-    """Answers prompts with one model, pictures encoded once."""
-
-    def __init__(self, model: VLM, pictures: Dataset, config: Config) -> None:
-        self.model, self.config = model, config
-        rows = listed(pictures)
-        self.number = {row["picture_id"]: i for i, row in enumerate(rows)}
-        self.features = picture_features(model, [row["image"] for row in rows])
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> list[str]:
-        """The answer to each row's prompt; rows of like length go together."""
-        encoder = self.model.parts.encoder
-        prompts = encoder.encode([prompt_text(row, encoder) for row in rows])
-        order = sorted(range(len(rows)), key=lambda i: len(prompts[i]))
-        said = [""] * len(rows)
-        size = self.config.report.batch_size_rows
-        for at in range(0, len(order), size):
-            some = order[at : at + size]
-            features = self.features[[self.number[rows[i]["picture_id"]] for i in some]]
-            answers = greedy(
-                self.model,
-                [prompts[i] for i in some],
-                features,
-                max_new_tokens=self.config.report.max_new_tokens,
-            )
-            for i, answer in zip(some, answers, strict=True):
-                said[i] = answer
-        return said
+VERSION = 2
+Content = dict[str, Any]
 
 
-def report(run: RunFolder, *, cache: str | None = None) -> dict[str, Any]:
-    """Measure the run as it now stands; writes ``report/<n>-<stage>/``. Raises TactError."""
+def report(
+    run: RunFolder, *, stage: str | None = None, cache: str | None = None, again: bool = False
+) -> Content:
+    """Measure the run after ``stage`` (its last finished one by default).
+
+    Writes ``report/<n>-<stage>/``; one that is there, of these weights and this config, is kept
+    unless ``again``. Raises TactError.
+    """
     config = compose.from_yaml(run.path / "config.yaml")
     if cache:
         config.cache = cache
+    stages = _upto(run, stage)
+    folder = _folder(run, stages)
+    key = _key(config, stages)
+    there = folder / "report.json"
+    if there.exists() and not again:
+        content: Content = files.read_json(there)
+        if content.get("key") == key:
+            return content
     torch.set_num_threads(config.trainer.threads)
     torch.set_flush_denormal(True)
-    stages = run.finished_stages()
-    if not stages:
-        raise TactError(f"run={run.name}: no stage of it is finished; train it first")
-    stage = stages[-1]
-    rule = policy(config.policy)
-    model = configured.finished(config, run, rule)
-    splits = prepared(config)
-    found, examples, folder = _measured(config, model, splits, rule, run, stage.stage)
-    content = {
-        "version": 1,
-        "run": run.name,
-        "stage": stage.stage,
-        "weights_sha256": [s.weights_sha256 for s in stages],
-        "interface": {"kind": config.model.interface.kind, "bits": config.model.interface.bits},
-        "policy": rule.name,
-        "measures": [m.record() for m in found],
-        "examples": examples,
-    }
-    files.write_json(folder / "report.json", content)
+    made = _Report(config, run, stages, folder, key)
+    content = made.content()
+    files.write_json(there, content)
     files.write_text(folder / "report.html", page.html(content, folder))
+    shutil.rmtree(folder / "parts", ignore_errors=True)
     return content
 
 
-def _measured(
-    config: Config,
-    model: VLM,
-    splits: dict[str, Dataset],
-    rule: Policy,
-    run: RunFolder,
-    stage: str,
-) -> tuple[list[Measure], list[dict[str, Any]], Path]:
-    number = len(list((run.path / "report").glob("*"))) + 1
-    there = list((run.path / "report").glob(f"*-{stage}"))
-    folder = there[0] if there else run.path / "report" / f"{number}-{stage}"
-    (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    test = splits.get(config.report.split)
-    if test is None:
-        raise TactError(
-            f"report.split={config.report.split}: no such split; there are {list(splits)}"
-        )
-    answerer = Answerer(model, test, config)
-    found: list[Measure] = []
-    examples: list[dict[str, Any]] = []
-    if config.report.behaviour:
-        said = behaviour.answered(
-            test, answerer, seed=config.seed, policy=rule, people=config.report.people
-        )
-        found += behaviour.measures(said, stage=stage, seed=config.seed)
-        examples = _examples(said, folder, count=config.report.examples)
-    attack = splits.get(config.report.attack_split)
-    if config.report.interface and attack is not None:
-        theirs = picture_features(model, [row["image"] for row in listed(attack)])
-        found += interface.measures(
-            model, (attack, theirs), (test, answerer.features), stage=stage, seed=config.seed
-        )
-    return found, examples, folder
+def _upto(run: RunFolder, stage: str | None) -> list[StageState]:
+    stages = run.finished_stages()
+    names = [s.stage for s in stages]
+    if not stages:
+        raise TactError(f"run={run.name}: no stage of it is finished; train it first")
+    if stage is not None and stage not in names:
+        raise TactError(f"stage={stage}: run={run.name} has finished {', '.join(names)}")
+    return stages[: names.index(stage) + 1] if stage else stages
 
 
-def _examples(
-    said: Sequence[behaviour.Answered], folder: Path, *, count: int
-) -> list[dict[str, Any]]:
-    """Answers of every condition in turn, with their pictures copied into the report."""
-    pools: dict[str, list[behaviour.Answered]] = {}
-    for one in said:
-        if one.row["phrasing"] == "held_out":
-            condition = "insisting" if one.insisting else one.row["condition"]
-            pools.setdefault(condition, []).append(one)
-    spread = [pool[:: max(1, len(pool) // count)] for pool in pools.values()]
-    turns = [one for some in zip(*spread, strict=False) for one in some]
-    made = []
-    for chosen in turns[:count]:
-        row = chosen.row
-        name = f"pictures/{row['picture_id'].replace('/', '_')}.png"
-        open_picture(row["images"][0]).resize((160, 160)).save(folder / name)
-        made.append(
-            {
-                "picture": name,
-                "condition": "insisting" if chosen.insisting else row["condition"],
-                "turns": [*row["prompt"], {"role": "assistant", "content": chosen.answer}],
-            }
+def _folder(run: RunFolder, stages: Sequence[StageState]) -> Path:
+    return run.path / "report" / f"{len(stages)}-{stages[-1].stage}"
+
+
+def _key(config: Config, stages: Sequence[StageState]) -> str:
+    """What a report depends on: weights and config."""
+    digest = hashlib.sha256(compose.fingerprint(config).encode())
+    for state in stages:
+        digest.update(str(state.weights_sha256).encode())
+    return digest.hexdigest()[:24]
+
+
+class _Report:
+    """One report in the making."""
+
+    def __init__(
+        self,
+        config: Config,
+        run: RunFolder,
+        stages: Sequence[StageState],
+        folder: Path,
+        key: str,
+    ) -> None:
+        self.config, self.run, self.stages, self.folder, self.key = config, run, stages, folder, key
+        self.rule: Policy = policy(config.policy)
+        self.splits = prepared(config)
+        self.test = self._split(config.report.split, "report.split")
+        self.model: VLM = configured.finished(config, run, self.rule, stages=stages)
+        self.console = Console(stderr=True)
+        self._seen: dict[str, Pictures] = {}
+
+    @property
+    def common(self) -> dict[str, Any]:
+        return {"stage": self.stages[-1].stage, "seed": self.config.seed}
+
+    def content(self) -> Content:
+        """All of ``report.json``."""
+        wanted = self.config.report
+        found: list[Measure] = []
+        shown: Content = {"warnings": [], "examples": []}
+        if wanted.behaviour:
+            part = self._part("behaviour", self._behaviour)
+            shown = {"warnings": part["warnings"], "examples": part["examples"]}
+            found += _measures(part) + self._controls()
+        for name, suite, chosen in (
+            ("text", self._text, wanted.text and "attack" in self._roles()),
+            ("flips", self._flips, wanted.flips and self.config.data.counterfactuals),
+            ("interface", self._interface, wanted.interface and "attack" in self._roles()),
+        ):
+            if chosen:
+                found += _measures(self._part(name, suite))
+        interface_ = asdict(self.config.model.interface)
+        said = findings.findings(
+            found, interface=interface_, bounds=self.rule.bounds,
+            collapsed=bool(shown["warnings"]),
+        )  # fmt: skip
+        revision, dirty = provenance.git_revision()
+        return {
+            "version": VERSION,
+            "key": self.key,
+            "run": self.run.name,
+            **self.common,
+            "weights_sha256": [s.weights_sha256 for s in self.stages],
+            "config_sha256": compose.fingerprint(self.config),
+            "data_fingerprint": self.run.read().data_fingerprint,
+            "revision": revision + ("-dirty" if dirty else ""),
+            "interface": interface_,
+            "policy": self.rule.name,
+            "bounds": self.rule.bounds,
+            **shown,
+            "findings": [f.record() for f in said],
+            "measures": [m.record() for m in found],
+        }
+
+    def _part(self, name: str, make: Callable[[], Content]) -> Content:
+        """A suite's result, kept from an earlier attempt or made now."""
+        path = self.folder / "parts" / f"{name}.json"
+        if path.exists():
+            kept: Content = files.read_json(path)
+            if kept["key"] == self.key:
+                return kept
+        self.console.print(f"report {self.run.name}: {name}")
+        made = {**make(), "key": self.key}
+        files.write_json(path, made)
+        return made
+
+    def _roles(self) -> list[str]:
+        there = self.splits.get(self.config.report.attack_split)
+        return ["test", "attack"] if there is not None and len(there) else ["test"]
+
+    def _split(self, name: str, where: str) -> Dataset:
+        table = self.splits.get(name)
+        if table is None or not len(table):
+            raise TactError(
+                f"{where}={name}: no such split, or nobody in it; there are "
+                f"{ {k: len(v) for k, v in self.splits.items()} } pictures. Give people in "
+                f"data.people.{name}"
+            )
+        return table
+
+    def _pictures(self, role: str) -> Pictures:
+        if role not in self._seen:
+            split = self.config.report.split if role == "test" else self.config.report.attack_split
+            self._seen[role] = seen(self.model, self.splits[split], self.config)
+        return self._seen[role]
+
+    def _answered(
+        self, role: str, conditions: Sequence[str] = behaviour.CONDITIONS
+    ) -> list[Answered]:
+        pictures = self._pictures(role)
+        return behaviour.answered(
+            pictures.table,
+            Answerer(self.model, pictures, self.config.report),
+            seed=self.config.seed,
+            policy=self.rule,
+            people=self.config.report.people,
+            conditions=conditions,
         )
-    return made
+
+    def _behaviour(self) -> Content:
+        said = self._answered("test")
+        made = behaviour.measures(said, **self.common)
+        settings: Any = {"seed": self.config.seed, "policy": self.rule,
+                         "people": self.config.report.people}  # fmt: skip
+        found = made + controls.without_model(
+            self.test, stage=self.stages[-1].stage, **settings
+        )  # fmt: skip
+        if not self._aligned():
+            answerer = Answerer(self.model, self._pictures("test"), self.config.report)
+            found += controls.system_prompt(
+                self.test, answerer, stage=self.stages[-1].stage, **settings
+            )
+        chosen = examples.chosen(said, count=self.config.report.examples)
+        before = self._said_before(chosen)
+        return {
+            "measures": [m.record() for m in found],
+            "warnings": findings.warnings(said, made),
+            "examples": examples.shown(chosen, before, folder=self.folder),
+        }
+
+    def _aligned(self) -> bool:
+        """Whether a stage that reads preferences is among the finished ones."""
+        stage = self.config.stage
+        return any(s.stage in stage and stage[s.stage].columns == "preference" for s in self.stages)
+
+    def _before(self) -> Content | None:
+        """The report of an earlier stage of this run, the latest there is."""
+        for count in range(len(self.stages) - 1, 0, -1):
+            path = _folder(self.run, self.stages[:count]) / "report.json"
+            if path.exists():
+                content: Content = files.read_json(path)
+                hashes = [s.weights_sha256 for s in self.stages[:count]]
+                if content.get("version") == VERSION and content["weights_sha256"] == hashes:
+                    return content
+        return None
+
+    def _said_before(self, chosen: Sequence[Answered]) -> tuple[str, list[str]] | None:
+        """The stage of the report before, and what its model said to the same prompts."""
+        content = self._before()
+        if content is None:
+            return None
+        names = [s.stage for s in self.stages]
+        upto = self.stages[: names.index(content["stage"]) + 1]
+        model = configured.finished(self.config, self.run, self.rule, stages=upto)
+        answer = Answerer(model, self._pictures("test"), self.config.report)
+        return content["stage"], answer([s.row for s in chosen])
+
+    def _controls(self) -> list[Measure]:
+        made: list[Measure] = []
+        if before := self._before():
+            made += controls.of_before(before["measures"])
+        for name, run in self.config.report.controls.items():
+            other = RunFolder.existing(run, checkpoints=self.run.path.parent)
+            folder = _folder(other, other.finished_stages())
+            if not (folder / "report.json").exists():
+                raise TactError(
+                    f"report.controls.{name}={run}: it has no report; make one: "
+                    f"python -m evaluation run={run}"
+                )
+            made += controls.of_another(
+                files.read_json(folder / "report.json")["measures"], name=name
+            )
+        return made
+
+    def _text(self) -> Content:
+        sides = [self._answered(role, UNSHARED) for role in ("attack", "test")]
+        made = text.measures(sides[0], sides[1], **self.common)
+        return {"measures": [m.record() for m in made]}
+
+    def _flips(self) -> Content:
+        make = target.function(self.config.data.counterfactuals or {}, where="data.counterfactuals")
+        firsts = _one_a_person(self.test, people=self.config.report.flip_people)
+        changed = make(firsts, cache=str(cache_folder(self.config)))
+        columns = firsts.column_names
+        both = concatenate_datasets([firsts, changed.select_columns(columns)])
+        answer = Answerer(self.model, seen(self.model, both, self.config), self.config.report)
+        made = flips.measures(firsts, changed, answer, **self.common)
+        return {"measures": [m.record() for m in made]}
+
+    def _interface(self) -> Content:
+        made = interface.measures(
+            self.model,
+            self._pictures("attack"),
+            self._pictures("test"),
+            strength=self.config.report.strength,
+            curves=self.config.report.curves,
+            **self.common,
+        )
+        return {"measures": [m.record() for m in made]}
+
+
+def _one_a_person(pictures: Dataset, *, people: int) -> Dataset:
+    """The first picture of each of the first ``people`` people."""
+    first: dict[str, int] = {}
+    for i, row in enumerate(listed(pictures)):
+        first.setdefault(row["subject_id"], i)
+    return pictures.select(list(first.values())[:people])
+
+
+def _measures(part: Mapping[str, Any]) -> list[Measure]:
+    return [Measure(**record) for record in part["measures"]]

@@ -5,24 +5,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lineage import files
-from lineage.errors import TactError
+from evaluation import records, stored, words
 from lineage.run import RunFolder
 
 
-def reports(run: RunFolder) -> list[dict[str, Any]]:
-    """All reports of the run, in the order they were made; TactError if there is none."""
-    found = sorted((run.path / "report").glob("*/report.json"), key=lambda p: p.parent.name)
-    if not found:
-        raise TactError(f"run={run.name}: it has no report; make one: python -m evaluation run=…")
-    return [files.read_json(path) for path in found]
-
-
 def show(run: RunFolder, *, quiet: bool = False) -> dict[str, Any]:
-    """Print the table; returns stage → measure → value."""
-    made = reports(run)
+    """Print the table; returns stage → measure → value. Raises TactError."""
+    made = stored.load(run)
     values: dict[str, dict[str, float]] = {
-        report["stage"]: {f"{m['name']} {m['group']}": m["value"] for m in report["measures"]}
+        report["stage"]: {key(m): m["value"] for m in records.headline(report["measures"])}
         for report in made
     }
     if not quiet:
@@ -30,11 +21,15 @@ def show(run: RunFolder, *, quiet: bool = False) -> dict[str, Any]:
         table.add_column("measure")
         for stage in values:
             table.add_column(f"after {stage}", justify="right")
-        for key in dict.fromkeys(k for found in values.values() for k in found):
-            cells = [f"{found[key]:.3f}" if key in found else "" for found in values.values()]
-            table.add_row(key.replace("_", " "), *cells)
+        for row in dict.fromkeys(k for found in values.values() for k in found):
+            cells = [words.number(found[row]) if row in found else "" for found in values.values()]
+            table.add_row(row.replace("_", " "), *cells)
         console = Console()
         console.print(table)
-        where = sorted((run.path / "report").glob("*/report.html"))[-1]
-        console.print(f"page: {where}", soft_wrap=True)
+        console.print(f"page: {stored.paths(run)[-1].with_name('report.html')}", soft_wrap=True)
     return values
+
+
+def key(record: dict[str, Any]) -> str:
+    """What names a measure beside others of its report."""
+    return " ".join(part for part in (record["suite"], record["name"], record["group"]) if part)

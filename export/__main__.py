@@ -16,13 +16,13 @@ def main(words: list[str]) -> Any:
     """Export; raises TactError."""
     given = options(words, ("run", "checkpoints", "cache", "json"))
     from export.run import export
-    from lineage import show
     from lineage.errors import TactError
+    from lineage.place import place
     from lineage.run import RunFolder
 
     if "run" not in given:
         raise TactError("give run=RUN")
-    folder = show.root(given.get("checkpoints", "checkpoints"))
+    folder = place(given.get("checkpoints", "checkpoints"))
     done = export(RunFolder.existing(given["run"], checkpoints=folder))
     if given.get("json") != "true":
         print(f"export: {done['export']}")

@@ -19,10 +19,11 @@ def main(words: list[str]) -> dict[str, Any]:
     given = options(words, ("run", "checkpoints", "json"))
     from lineage import show
     from lineage.errors import TactError
+    from lineage.place import place
 
     if "run" not in given:
         raise TactError("give run=RUN")
-    folder = show.root(given.get("checkpoints", "checkpoints"))
+    folder = place(given.get("checkpoints", "checkpoints"))
     return show.show(given["run"], folder, quiet=given.get("json") == "true")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lineage.errors import TactError
+from lineage.files import is_full
 
 
 def wants_help(words: Sequence[str]) -> bool:
@@ -41,11 +42,24 @@ def run_door(main: Callable[[list[str]], Any], text: str) -> int:
         return 0
     try:
         result = main(words)
-    except (TactError, ValueError) as error:
-        if not isinstance(error, TactError) and type(error).__name__ != "ConfigError":
+    except Exception as error:
+        said = _clear(error)
+        if said is None:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {said}", file=sys.stderr)
         return 2
     if "json=true" in words:
         print(json.dumps(result))
     return 0
+
+
+def _clear(error: Exception) -> str | None:
+    """What the user is told of an error that they can mend; None of any other."""
+    if isinstance(error, TactError) or type(error).__name__ == "ConfigError":
+        return str(error)
+    if is_full(error):  # a log or a picture, which libraries write
+        return (
+            f"no space left ({str(error).splitlines()[0]}); what was saved before is whole. Free "
+            "space and run the same command again"
+        )
+    return None

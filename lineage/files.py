@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,17 +38,24 @@ def write_with(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o6
             os.fsync(file.fileno())
         os.replace(part, path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         part.unlink(missing_ok=True)
-        if error.errno in FULL:
+        if is_full(error):
             raise DiskFull(
                 f"no space left to write {path.name} in {path.parent.name}/; what was saved before "
                 "is whole. Free space and run the same command again: it resumes"
             ) from error
         raise
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a full disk is behind ``error``: writers such as ``torch.save`` raise their own."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.errno in FULL:
+            return True
+        inner = inner.__cause__ or inner.__context__
+    return False
 
 
 def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -76,7 +84,17 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's content."""
+    """Hex digest of a file's content; read once as long as the file's state stays the same.
+
+    The state is what the system notes of a change: device, inode, size and both times.
+    """
+    now = path.stat()
+    state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+    return _sha256(path, state)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, state: tuple[int, ...]) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

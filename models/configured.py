@@ -71,9 +71,11 @@ def after(
     return model
 
 
-def finished(config: Config, run: RunFolder, policy: Policy) -> VLM:
-    """The model of ``run`` after its last finished stage, in eval mode."""
+def finished(
+    config: Config, run: RunFolder, policy: Policy, *, stages: Sequence[StageState] | None = None
+) -> VLM:
+    """The model of ``run`` after ``stages`` (all that are finished by default), in eval mode."""
     begun = model(config.model, policy, seed=config.seed)
     parts = config.parent_parts
-    stages = run.finished_stages()
-    return after(begun, config.model, run, stages, inherited_parts=parts).eval()
+    done = run.finished_stages() if stages is None else stages
+    return after(begun, config.model, run, done, inherited_parts=parts).eval()

@@ -1,12 +1,16 @@
 """The tower's features of many pictures."""
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from data.collate import open_picture
+from lineage import files
 from models.vlm import VLM
 
 
@@ -19,3 +23,37 @@ def picture_features(model: VLM, pictures: Sequence[Any], *, batch: int = 128) -
         opened = [open_picture(p) for p in pictures[at : at + batch]]
         found.append(model.features(model.parts.encoder.pixels(opened)))
     return torch.cat(found)
+
+
+def cached_features(model: VLM, pictures: Sequence[Any], *, folder: Path) -> Tensor:
+    """``picture_features``, kept in ``folder`` (private) by what they depend on.
+
+    That is the tower's weights, the image processor's settings, and each picture's bytes, or path,
+    size and time of change: a change of any is a new file, never a stale hit.
+    """
+    path = folder / f"{_fingerprint(model, pictures)}.safetensors"
+    if path.exists():
+        kept: Tensor = load_file(path)["features"]
+        return kept
+    features = picture_features(model, pictures)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.write_bytes(path, save({"features": features.contiguous()}), mode=0o600)
+    return features
+
+
+def _fingerprint(model: VLM, pictures: Sequence[Any]) -> str:
+    digest = hashlib.sha256(repr(model.parts.encoder.image_processor).encode())
+    for name, tensor in sorted(model.tower.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    for picture in pictures:
+        digest.update(_identity(picture))
+    return digest.hexdigest()[:24]
+
+
+def _identity(picture: Any) -> bytes:
+    if isinstance(picture, dict) and picture.get("bytes") is not None:
+        return hashlib.sha256(picture["bytes"]).digest()
+    path = Path(picture["path"] if isinstance(picture, dict) else picture)
+    found = path.stat()
+    return f"{path}\t{found.st_size}\t{found.st_mtime_ns}".encode()

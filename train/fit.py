@@ -4,17 +4,16 @@ import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from datasets import Dataset, disable_progress_bars
-from hydra.utils import instantiate
 
 from conf import target
 from conf.schema import Config, StageConfig
 from data.lexicon import WORDS
 from data.policy import Policy
+from data.prepared import cache_folder
 from lineage.run import RunFolder
 from models import configured, lora, state
 from models.features import picture_features
@@ -22,6 +21,7 @@ from models.vlm import VLM
 from models.words import word_mask
 from train import references, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
+from train.loggers import close, loggers
 from train.progress import Progress
 from train.rows import EncodedSet, encoded_set, loader, stage_rows
 from train.stage import Stage, Term
@@ -48,9 +48,10 @@ def fit(
         max_rejects=config.data.max_rejects,
         rejects=run.private / f"rejects-{name}.jsonl",
     )
-    module = _module(config, stage, model, encoded, run, name)
-    _train(config, stage, module, encoded, folder)
-    validation.validate(config, stage, module, splits, policy, folder=folder)
+    module = _module(config, stage, model, encoded)
+    held = validation.held_out(config, stage, module, splits, policy, folder=folder)
+    _train(config, stage, module, encoded, folder, held)
+    validation.conclude(config, stage, module, held, splits, policy, folder=folder)
     state.write(run.weights(name), {n: p for n, p in module.trainable.items()})
     run.end(name)
     (folder / LAST).unlink(missing_ok=True)
@@ -70,8 +71,6 @@ def _module(
     stage: StageConfig,
     model: VLM,
     encoded: EncodedSet,
-    run: RunFolder,
-    name: str,
 ) -> Stage:
     features = None
     if config.trainer.cache_features and "tower" not in stage.train:
@@ -79,7 +78,11 @@ def _module(
     cached = None
     if stage.columns == "preference" and stage.references == "cached":
         cached = references.cached(
-            model, encoded, features, folder=run.private, batch=stage.batch_size_rows
+            model,
+            encoded,
+            features,
+            folder=cache_folder(config) / "references",
+            batch=stage.batch_size_rows,
         )
     size = int(model.language_model.get_input_embeddings().weight.shape[0])  # type: ignore
     return Stage(
@@ -99,6 +102,7 @@ def _train(
     module: Stage,
     encoded: EncodedSet,
     folder: Path,
+    held: validation.HeldOut | None,
 ) -> None:
     torch.set_num_threads(config.trainer.threads)
     torch.set_flush_denormal(True)
@@ -114,6 +118,9 @@ def _train(
         start=start,
         pixels=module.features is None,
     )
+    every = config.trainer.validate_every_steps
+    watched = [validation.Validate(held, every=every)] if held and every else []
+    made = loggers(config.logger, folder)
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
@@ -122,7 +129,7 @@ def _train(
         max_steps=stage.steps,
         max_epochs=1,
         gradient_clip_val=stage.gradient_clip_norm,
-        logger=_loggers(config, folder),
+        logger=made,
         log_every_n_steps=config.trainer.log_every_steps,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -130,6 +137,7 @@ def _train(
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         callbacks=[
+            *watched,
             SaveLast(folder, every=config.trainer.checkpoint_every_steps),
             Progress(folder.name, shown=config.trainer.progress),
         ],
@@ -137,7 +145,10 @@ def _train(
         limit_val_batches=0,
     )
     module.train()
-    trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
+    try:
+        trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
+    finally:
+        close(made)
 
 
 def _quiet() -> None:
@@ -146,16 +157,3 @@ def _quiet() -> None:
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
-
-
-def _loggers(config: Config, folder: Path) -> list[Any]:
-    return [
-        instantiate(settings, **_where(settings, folder)) for settings in config.logger.values()
-    ]
-
-
-def _where(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    if settings["_target_"].endswith(("CSVLogger", "TensorBoardLogger")):
-        name = "" if settings["_target_"].endswith("CSVLogger") else "tensorboard"
-        return {"save_dir": str(folder), "name": name, "version": ""}
-    return {}

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
@@ -21,10 +22,10 @@ def cached(
 ) -> Mapping[str, Tensor]:
     """Row id → reference log-probabilities of chosen and rejected, (2,).
 
-    Kept in ``folder`` (private) under a fingerprint of the model's weights and the rows: a
-    change of either is a new file, never a stale hit.
+    Kept in ``folder``, for the owner alone and never in a run folder, under a fingerprint of the
+    model's weights and the rows: a change of either is a new file, never a stale hit.
     """
-    path = folder / f"references-{fingerprint(model, encoded)}.safetensors"
+    path = folder / f"{fingerprint(model, encoded)}.safetensors"
     if path.exists():
         stored: dict[str, Tensor] = load_file(path)
         return stored
@@ -39,16 +40,29 @@ def cached(
         chosen, rejected = step.reference_logps().chunk(2)
         for i, row in enumerate(made.row_ids):
             found[row] = torch.stack([chosen[i], rejected[i]])
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     files.write_bytes(path, save(found), mode=0o600)
     return found
 
 
 def fingerprint(model: VLM, encoded: EncodedSet) -> str:
-    """Hash of all weights and of all rows' ids and pictures."""
+    """Hash of all weights and of all rows' ids and pictures, files by size and time as well."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     for row in encoded.rows:
         digest.update(repr((row.row_id, row.prompt, row.answers, row.pictures)).encode())
+    for picture in encoded.pictures:
+        digest.update(repr(_state(picture)).encode())
     return digest.hexdigest()[:24]
+
+
+def _state(picture: Any) -> tuple[int, int] | None:
+    """Size and time of a picture's file: another run may find other pictures by the same names."""
+    path = picture.get("path") if isinstance(picture, Mapping) else picture
+    held = isinstance(picture, Mapping) and picture.get("bytes") is not None
+    if held or not isinstance(path, str | Path):
+        return None  # the row holds the picture itself
+    found = Path(path).stat()
+    return found.st_size, found.st_mtime_ns

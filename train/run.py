@@ -4,21 +4,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
 from conf import compose, rules
-from conf.compose import REPOSITORY
 from conf.schema import Config
 from data import prepared
 from data.errors import DataError
 from data.policy import Policy, policy
 from lineage.errors import TactError
+from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
 from train.fit import fit
-from train.progress import console
 
 HARMLESS = (
     "run",
@@ -30,13 +28,9 @@ HARMLESS = (
     "checkpoints",
     "cache",
     "threads",
+    "report",
+    "validate_every_steps",
 )
-
-
-def checkpoints_folder(config: Config) -> Path:
-    """Where run folders lie; a relative path is the checkout's."""
-    path = Path(config.checkpoints).expanduser()
-    return path if path.is_absolute() else REPOSITORY / path
 
 
 def execute(config: Config) -> dict[str, Any]:
@@ -44,15 +38,17 @@ def execute(config: Config) -> dict[str, Any]:
     rule = policy(config.policy)
     if config.dry_run:
         return {"run": config.run, "steps": config.stages or config.steps, "dry_run": True}
-    run = RunFolder.open(config.run, checkpoints=checkpoints_folder(config))
+    run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
         run.keep_config(compose.to_yaml(config), ignore=HARMLESS)
         _enter(config, run)
         splits = prepared.prepared(config)
         _check_people(config, splits)
         _note_data(config, run, splits)
+        after: str | None = None
         for step in config.stages or config.steps:
-            _step(config, step, run, splits, rule)
+            _step(config, step, run, splits, rule, after=after)
+            after = after if step in rules.OTHER_STEPS else step
         manifest = run.read()
         manifest.finished = True
         run.write(manifest)
@@ -66,7 +62,7 @@ def execute(config: Config) -> dict[str, Any]:
 def _enter(config: Config, run: RunFolder) -> None:
     if config.parent and run.read().parent is None:
         name, _, stage = config.parent.partition("@")
-        parent = RunFolder.existing(name, checkpoints=checkpoints_folder(config))
+        parent = RunFolder.existing(name, checkpoints=place(config.checkpoints))
         run.inherit(parent, upto=stage or None)
     manifest = run.read()
     taken = [s.stage for s in manifest.stages if s.state == INHERITED]
@@ -104,10 +100,13 @@ def _step(
     run: RunFolder,
     splits: Mapping[str, Dataset],
     rule: Policy,
+    *,
+    after: str | None,
 ) -> None:
+    """One step; a report is of the run as it was ``after`` the stage before it in the list."""
     done = {s.stage for s in run.finished_stages()}
     if step == "report":
-        _door("evaluation", config, run)
+        _door("evaluation", config, run, *([f"stage={after}"] if after else []))
     elif step == "export":
         _door("export", config, run)
     elif step not in done:
@@ -126,12 +125,11 @@ def _needs(config: Config, step: str, done: set[str]) -> None:
         )
 
 
-def _door(room: str, config: Config, run: RunFolder) -> None:
-    console.print(f"{room}: {run.name} after {run.finished_stages()[-1].stage}")
-    words = [f"run={run.name}", f"checkpoints={run.path.parent}", f"cache={config.cache}"]
+def _door(room: str, config: Config, run: RunFolder, *more: str) -> None:
+    words = [f"run={run.name}", f"checkpoints={run.path.parent}", f"cache={config.cache}", *more]
     done = subprocess.run(
         [sys.executable, "-m", room, *words],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         check=False,
     )
     if done.returncode:

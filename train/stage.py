@@ -56,11 +56,6 @@ class Stage(pl.LightningModule):
         self._log(batch, values, total)
         return total
 
-    def validation_step(self, batch: Batch, index: int) -> None:
-        """The same terms on people that are not trained on."""
-        for name, value in self.values(batch).items():
-            self.log(f"validation/{name}", value.mean(), batch_size=batch.rows)
-
     def values(self, batch: Batch) -> dict[str, Tensor]:
         """Each term's values by row, (B,); an error names the rows."""
         try:

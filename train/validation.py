@@ -1,14 +1,15 @@
-"""After a stage: its losses on people that it did not see, and a few answers on public ones."""
+"""A stage on people that it does not see: its losses, and a few answers to public ones."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from datasets import Dataset
 
 from conf.schema import Config, StageConfig
-from data.collate import Collator
+from data.collate import Batch, Collator
 from data.dialogues.probes import probe_rows
 from data.encode import prompt_text
 from data.pictures import listed
@@ -24,8 +25,50 @@ SPLIT = "validation"
 SAMPLES = 6
 
 
-@torch.no_grad()
-def validate(
+class HeldOut:
+    """A stage's rows of people that it does not see, and its losses on them."""
+
+    def __init__(
+        self,
+        config: Config,
+        stage: StageConfig,
+        module: Stage,
+        pictures: Dataset,
+        policy: Policy,
+        *,
+        folder: Path,
+    ) -> None:
+        count = config.trainer.validation_rows
+        settings = {**stage.rows}
+        if "count" in settings:
+            settings["count"] = count
+        rows = stage_rows(settings, pictures, seed=config.seed + 1, policy=policy)
+        encoder = module.model.parts.encoder
+        encoded = encoded_set(
+            rows.select(range(min(len(rows), count))),
+            encoder,
+            max_length=config.data.max_length_tokens,
+            max_rejects=1.0,
+            rejects=folder / "validation-rejects.jsonl",
+        )
+        self.batch: Batch = Collator(encoder, index=lambda _: 0)(encoded.rows)
+
+    @torch.no_grad()
+    def losses(self, module: Stage) -> dict[str, float]:
+        """Mean of each term; the module's mode and the random state stay as they were."""
+        kept, training = (module.features, module.references), module.training
+        module.features = module.references = None
+        module.eval()
+        try:
+            with torch.random.fork_rng():
+                values = module.values(self.batch.to(module.device))
+        finally:
+            module.features, module.references = kept
+            module.train(training)
+        return {name: float(value.mean()) for name, value in values.items()}
+
+
+def held_out(
     config: Config,
     stage: StageConfig,
     module: Stage,
@@ -33,52 +76,56 @@ def validate(
     policy: Policy,
     *,
     folder: Path,
+) -> HeldOut | None:
+    """What the stage is validated on; None where there is nobody or nothing to compare with."""
+    if SPLIT not in splits or not config.trainer.validation_rows:
+        return None
+    if stage.columns == "preference" and "lora" not in stage.train:
+        return None  # references are cached for the stage's own rows alone
+    return HeldOut(config, stage, module, splits[SPLIT], policy, folder=folder)
+
+
+class Validate(pl.Callback):
+    """Logs the losses on held-out people as ``validation/<term>`` every so many steps."""
+
+    def __init__(self, held: HeldOut, *, every: int) -> None:
+        self.held, self.every = held, every
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Measure where it is due."""
+        if trainer.global_step % self.every == 0:
+            assert isinstance(pl_module, Stage)
+            losses = self.held.losses(pl_module)
+            named = {f"validation/{name}": value for name, value in losses.items()}
+            for logger in trainer.loggers:
+                logger.log_metrics(named, step=trainer.global_step)
+
+
+def conclude(
+    config: Config,
+    stage: StageConfig,
+    module: Stage,
+    held: HeldOut | None,
+    splits: Mapping[str, Dataset],
+    policy: Policy,
+    *,
+    folder: Path,
 ) -> None:
     """Write ``validation.json`` and, where the people are public, ``samples.json``."""
-    count = config.trainer.validation_rows
-    if SPLIT not in splits or not count:
+    if held is None:
         return
-    if stage.columns == "preference" and "lora" not in stage.train:
-        return  # references are cached for the stage's own rows alone
+    content = {"rows": held.batch.rows, "losses": held.losses(module)}
+    files.write_json(folder / "validation.json", content)
     module.eval()
-    losses = _losses(config, stage, module, splits[SPLIT], policy, folder=folder)
-    files.write_json(folder / "validation.json", {"rows": count, "losses": losses})
     speaks = {"lora", "language_model"} & set(stage.train)
     if speaks and SPLIT in config.data.public:
         said = samples(module.model, splits[SPLIT], policy, seed=config.seed)
         files.write_json(folder / "samples.json", said)
 
 
-def _losses(
-    config: Config,
-    stage: StageConfig,
-    module: Stage,
-    pictures: Dataset,
-    policy: Policy,
-    *,
-    folder: Path,
-) -> dict[str, float]:
-    count = config.trainer.validation_rows
-    settings = {**stage.rows}
-    if "count" in settings:
-        settings["count"] = count
-    rows = stage_rows(settings, pictures, seed=config.seed + 1, policy=policy)
-    encoder = module.model.parts.encoder
-    encoded = encoded_set(
-        rows.select(range(min(len(rows), count))),
-        encoder,
-        max_length=config.data.max_length_tokens,
-        max_rejects=1.0,
-        rejects=folder / "validation-rejects.jsonl",
-    )
-    batch = Collator(encoder, index=lambda _: 0)(encoded.rows)
-    kept = module.features, module.references
-    module.features = module.references = None
-    values = module.values(batch)
-    module.features, module.references = kept
-    return {name: float(value.mean()) for name, value in values.items()}
-
-
+@torch.no_grad()
 def samples(model: VLM, pictures: Dataset, policy: Policy, *, seed: int) -> list[dict[str, Any]]:
     """A few answers to held-out phrasings: kind, condition, question, answer."""
     probes = probe_rows(pictures, seed=seed, policy=policy, phrasing="held_out", people=SAMPLES)

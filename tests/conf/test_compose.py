@@ -1,11 +1,15 @@
 """Every shipped config composes; what can't be run is refused with key, value and fix."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from conf import compose
 from conf.compose import ConfigError, load, options
+from lineage.errors import TactError
+from lineage.run import RunFolder
 
 ROOT = Path(compose.__file__).parent
 
@@ -79,6 +83,41 @@ def test_a_config_survives_its_own_yaml(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(compose.to_yaml(config))
     assert compose.from_yaml(path) == config
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("trainer:\n", "trainer:\n  gone: 3\n", "key trainer.gone"),
+        ("seed: 0\n", "seed: first\n", "key seed"),
+        ("run: x\n", "", "key run"),
+        ("run: x\n", "run: [x\n", "while parsing"),
+    ],
+)
+def test_a_config_of_another_version_names_run_key_and_fix(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    path = tmp_path / "old" / "config.yaml"
+    path.parent.mkdir()
+    text = compose.to_yaml(load(["experiment=demo", "run=x"]))
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(TactError) as error:
+        compose.from_yaml(path)
+    assert said in str(error.value)
+    assert "run=old" in str(error.value) and "version that wrote it" in str(error.value)
+
+
+@pytest.mark.parametrize("room", ["evaluation", "export"])
+def test_doors_refuse_a_config_of_another_version(tmp_path: Path, room: str) -> None:
+    run = RunFolder.open("old", checkpoints=tmp_path)
+    run.write(run.read())
+    text = compose.to_yaml(load(["experiment=demo", "run=old"]))
+    (run.path / "config.yaml").write_text(text + "gone: 1\n")
+    words = [sys.executable, "-m", room, "run=old", f"checkpoints={tmp_path}"]
+    done = subprocess.run(words, cwd=ROOT.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "key gone" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_users_own_loss_source_and_stage_come_from_outside(

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from conf.compose import REPOSITORY
 from evaluation import claim_file, claim_table, claims
 from lineage.errors import TactError
+from lineage.place import CHECKOUT
 from lineage.run import RunFolder
 
 Words = Callable[..., list[str]]
@@ -153,7 +153,7 @@ def test_a_claim_that_is_killed_goes_on_and_then_runs_nothing(bench: Bench) -> N
     bench.claim(facts, more=("steps=[base_tower,report]", "report.behaviour=false"), seeds=[0])
     run = bench.folder / "tiny-s0"
     door = [sys.executable, "-m", "evaluation", "claims", *bench.door]
-    killed = subprocess.Popen(door, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": "."})
+    killed = subprocess.Popen(door, cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": "."})
     until = time.monotonic() + 120
     while not (run / "manifest.json").exists() and time.monotonic() < until:
         time.sleep(0.05)
@@ -189,9 +189,9 @@ def test_a_stage_without_a_report_is_found_before_anything_runs(bench: Bench) ->
 
 
 def test_readme_holds_what_the_results_say() -> None:
-    text = (REPOSITORY / "README.md").read_text()
+    text = (CHECKOUT / "README.md").read_text()
     held = text.split(claim_table.BEGIN)[1].split(claim_table.END)[0].strip()
-    said = claim_table.section(claims.RESULTS, claim_file.FOLDER, linked_from=REPOSITORY)
+    said = claim_table.section(claims.RESULTS, claim_file.FOLDER, linked_from=CHECKOUT)
     assert held == said, "run: python -m evaluation claims readme=true"
 
 

@@ -29,7 +29,7 @@ def result(folder: Path, seeds: list[int]) -> Path:
         for group in ("gender", "age", "skin", "expression"):
             measures.append(record("interface", "attacker_auc", group, 0.5 + number * 0.02))
             measures.append(record("interface", "attacker_floor", group, 0.51))
-        measures.append(record("codes", "code_entropy", "all", 3.25 + number))
+        measures.append(record("codes", "code_entropy", "", 3.25 + number))
         reports[run] = {s: {"align": {"run": run, "measures": measures}} for s in seeds}
     path = folder / "bits.json"
     figures = [figure(asked, reports, seeds) for asked in claim.figures]

@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lineage import provenance
+from lineage import files, provenance
 from lineage.difference import difference
 from lineage.errors import TactError
 from lineage.run import DONE, INHERITED, Manifest, RunFolder
@@ -167,6 +168,30 @@ def test_a_parent_whose_weights_are_not_whole_is_refused(tmp_path: Path, harm: s
     weights.unlink() if harm == "missing" else weights.write_bytes(b"ali")
     with pytest.raises(TactError, match="run=parent: the weights of stage align"):
         run(tmp_path, "child").inherit(parent, upto="instruct")
+
+
+def test_finished_weights_are_read_once_until_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = trained(tmp_path, "align", "instruct")
+    reads: list[str] = []
+    opened = Path.open
+
+    def counted(path: Path, *words: Any, **options: Any) -> Any:
+        if path.name == "model.safetensors":
+            reads.append(path.parent.name)
+        return opened(path, *words, **options)
+
+    assert len(folder.finished_stages()) == 2
+    monkeypatch.setattr(Path, "open", counted)
+    assert len(folder.finished_stages()) == 2 and reads == []
+    weights = folder.weights("align")
+    before = weights.stat()
+    files.write_bytes(weights, b"nilag")  # of the same size, with the same time
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(TactError, match="the weights of stage align"):
+        folder.finished_stages()
+    assert "1-align" in reads
 
 
 def test_a_run_is_not_its_own_parent(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ def test_prefer_alone_on_a_model_by_folder(
     short: Callable[..., list[str]],
     finished: Callable[[str], Path],
     pictures: Any,
+    cache: Path,
     tmp_path: Path,
     references: str,
 ) -> None:
@@ -28,8 +29,14 @@ def test_prefer_alone_on_a_model_by_folder(
         "stage.prefer.steps=3",
         f"stage.prefer.references={references}",
     )
+
+    def there() -> set[Path]:
+        return set((cache / "references").glob("*.safetensors"))
+
+    before = there()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     subprocess.run([sys.executable, "-m", "train", *words], cwd=ROOT, env=environment, check=True)
     folder = tmp_path / references
     assert (folder / "stages" / "1-prefer" / "model.safetensors").exists()
-    assert bool(list((folder / "private").glob("references-*"))) == (references == "cached")
+    assert not [p for p in folder.rglob("*") if "references" in p.name]
+    assert bool(there() - before) == (references == "cached")

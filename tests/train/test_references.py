@@ -1,5 +1,6 @@
 """Cached references: a warm run computes none; another model or other rows are another cache."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,30 @@ def test_a_warm_cache_computes_nothing_and_a_change_is_another_cache(
 ) -> None:
     model = tiny(policy=healthcare)
     first = rows(pictures, healthcare, model, tmp_path, seed=1)
-    found = references.cached(model, first, None, folder=tmp_path, batch=4)
-    files = set(tmp_path.glob("references-*"))
-    assert len(files) == 1 and next(iter(files)).stat().st_mode & 0o777 == 0o600
+    folder = tmp_path / "references"
+    found = references.cached(model, first, None, folder=folder, batch=4)
+    [path] = folder.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600 and folder.stat().st_mode & 0o777 == 0o700
 
     with monkeypatch.context() as patch:
         patch.setattr(references, "Step", None)  # a warm run makes no step
-        again = references.cached(model, first, None, folder=tmp_path, batch=4)
+        again = references.cached(model, first, None, folder=folder, batch=4)
     assert {k: v.tolist() for k, v in again.items()} == {k: v.tolist() for k, v in found.items()}
 
     other = rows(pictures, healthcare, model, tmp_path, seed=2)
-    references.cached(model, other, None, folder=tmp_path, batch=4)
+    references.cached(model, other, None, folder=folder, batch=4)
     with torch.no_grad():
         next(model.language_model.parameters()).add_(0.01)
-    references.cached(model, first, None, folder=tmp_path, batch=4)
-    assert len(set(tmp_path.glob("references-*"))) == 3
+    references.cached(model, first, None, folder=folder, batch=4)
+    assert len(list(folder.iterdir())) == 3
+    shown = Path(first.pictures[0]["path"])
+    before = references.fingerprint(model, first)
+    was = shown.stat()
+    try:
+        os.utime(shown, ns=(was.st_atime_ns, was.st_mtime_ns + 1))
+        assert references.fingerprint(model, first) != before
+    finally:
+        os.utime(shown, ns=(was.st_atime_ns, was.st_mtime_ns))
 
 
 def test_a_stated_attribute_that_the_policy_prohibits_stops_the_stage(pictures: Any) -> None:
