@@ -10,15 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluation.canvas import BLUE, GREEN, GREY, INK, PINK, VERMILION
 from lineage import files
 from lineage.errors import TactError
 
 CLAIM, OPEN = "bits", "open"
 Figures = Sequence[Mapping[str, Any]]
-# Okabe and Ito's colours, which colour-blind people tell apart.
-COLOURS = {"gender": "#0072B2", "age": "#D55E00", "skin": "#009E73", "expression": "#CC79A7"}
+COLOURS = {"gender": BLUE, "age": VERMILION, "skin": GREEN, "expression": PINK}
 CALLED = {"skin": "skin tone"}
-INK, GREY = "#222222", "#6b6b6b"
 ADVERSARY = {"on": "with the adversary", "off": "without it"}
 ASIDE = {"on": -0.07, "off": 0.07}  # so that bars stand beside each other
 STYLE: dict[Any, Any] = {
