@@ -13,6 +13,8 @@ python -m evaluation [report|show|compare] run=RUN [stage=STAGE] [again=true]
   python -m evaluation run=demo stage=instruct         the same after an earlier one
   python -m evaluation show run=demo                   the table of all its reports, as they are
   python -m evaluation compare run=[demo,demo-open]    last reports of several runs side by side
+  python -m evaluation claims [only=NAME] [seeds=[0]]  run what conf/claim/ claims, as far as it is
+                                                       not done; dry_run=true lists what is
 
 A report that is there, of these weights and this config, is kept; again=true measures anew.
 """
@@ -20,7 +22,11 @@ A report that is there, of these weights and this config, is kept; again=true me
 
 def main(words: list[str]) -> Any:
     """Measure, show or compare; raises TactError."""
-    verb, words = verb_and_words(words, ("report", "show", "compare"))
+    verb, words = verb_and_words(words, ("report", "show", "compare", "claims"))
+    if verb == "claims":
+        from evaluation import claims
+
+        return claims.door(words)
     given = options(words, ("run", "stage", "again", "checkpoints", "cache", "json"))
     from evaluation import compare, report, table
     from lineage.errors import TactError

@@ -33,8 +33,9 @@ def main(words: list[str]) -> dict[str, object]:
 def _help() -> str:
     from conf.compose import ROOT, options
 
-    groups = ", ".join(sorted(p.name for p in ROOT.iterdir() if p.is_dir() and p.name[0] != "_"))
-    return HELP.format(groups=groups, experiments=", ".join(options("experiment")))
+    others = ("__pycache__", "claim")  # claims are evaluation's own files
+    folders = sorted(p.name for p in ROOT.iterdir() if p.is_dir() and p.name not in others)
+    return HELP.format(groups=", ".join(folders), experiments=", ".join(options("experiment")))
 
 
 if __name__ == "__main__":
