@@ -100,7 +100,7 @@ def behaviour(
 
 def flips(measures: Sequence[Record]) -> Figure | None:
     """Answers that change with one attribute, by kind of question, and the null twin."""
-    found = by_group(measures)
+    found = {group: one for group, one in by_group(measures).items() if group.count("/") == 1}
     rows: list[Row] = []
     for kind in dict.fromkeys((*KINDS, *(group.split("/")[-1] for group in found))):
         part = [group.split("/")[0] for group in found if group.endswith(f"/{kind}")]

@@ -75,7 +75,8 @@ def attackers(found: Sequence[Record], caption: str) -> list[Table]:
 def flips(found: Sequence[Record]) -> list[Table]:
     """A row for each attribute, the null twin last; a column for each kind of question."""
     own = {one["group"]: one for one in headline(found)}
-    kinds = list(dict.fromkeys(group.partition("/")[2] for group in own))
+    each = (group.partition("/")[2] for group in own)
+    kinds = [k for k in dict.fromkeys(each) if not k.endswith("above_twin") or k.startswith("all")]
     changed = list(dict.fromkeys(group.partition("/")[0] for group in own))
     rows = [
         (_words(words(what)), *(_value(own.get(f"{what}/{kind}")) for kind in kinds))
