@@ -1,13 +1,12 @@
 """The report of a run after one of its stages: measures and examples, as JSON and as a page.
 
-It is made suite by suite, and each finished suite is kept, so that a report that died half-way
-goes on. What was measured of other weights or another config is never taken up again.
+It is made suite by suite, and each finished suite is kept in ``parts/``, so that a report that
+died half-way goes on. What was measured of other weights or another config is never taken up again.
 """
 
 import hashlib
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,6 @@ def report(
     content = made.content()
     files.write_json(there, content)
     files.write_text(folder / "report.html", page.html(content, folder))
-    shutil.rmtree(folder / "parts", ignore_errors=True)
     return content
 
 
@@ -77,8 +75,10 @@ def _folder(run: RunFolder, stages: Sequence[StageState]) -> Path:
     return run.path / "report" / f"{len(stages)}-{stages[-1].stage}"
 
 
-def _key(config: Config, stages: Sequence[StageState]) -> str:
-    """What a report depends on: weights and config."""
+def _key(config: Config, stages: Sequence[StageState], *, whole: bool = True) -> str:
+    """What a report depends on: weights and config; its parts don't on other runs' reports."""
+    if not whole:
+        config = replace(config, report=replace(config.report, controls={}))
     digest = hashlib.sha256(compose.fingerprint(config).encode())
     for state in stages:
         digest.update(str(state.weights_sha256).encode())
@@ -150,12 +150,13 @@ class _Report:
     def _part(self, name: str, make: Callable[[], Content]) -> Content:
         """A suite's result, kept from an earlier attempt or made now."""
         path = self.folder / "parts" / f"{name}.json"
+        key = _key(self.config, self.stages, whole=False)
         if path.exists():
             kept: Content = files.read_json(path)
-            if kept["key"] == self.key:
+            if kept["key"] == key:
                 return kept
         self.console.print(f"report {self.run.name}: {name}")
-        made = {**make(), "key": self.key}
+        made = {**make(), "key": key}
         files.write_json(path, made)
         return made
 

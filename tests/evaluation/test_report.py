@@ -52,7 +52,6 @@ def test_a_report_holds_every_suite_and_each_number_its_source(run: RunFolder) -
     assert all(e["before_stage"] == "instruct" and e["before"] is not None
                for e in content["examples"])  # fmt: skip
     assert [f["status"] for f in content["findings"]][0] == "proven"
-    assert not list(run.path.rglob("parts"))
 
 
 def test_what_is_measured_is_kept_and_what_died_goes_on(
