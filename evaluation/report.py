@@ -30,6 +30,7 @@ from models import configured
 from models.vlm import VLM
 
 VERSION = 2
+SENDING = {"tower", "interface"}  # what leaves the device is theirs
 Content = dict[str, Any]
 
 
@@ -75,10 +76,8 @@ def _folder(run: RunFolder, stages: Sequence[StageState]) -> Path:
     return run.path / "report" / f"{len(stages)}-{stages[-1].stage}"
 
 
-def _key(config: Config, stages: Sequence[StageState], *, whole: bool = True) -> str:
-    """What a report depends on: weights and config; its parts don't on other runs' reports."""
-    if not whole:
-        config = replace(config, report=replace(config.report, controls={}))
+def _key(config: Config, stages: Sequence[StageState]) -> str:
+    """What a report depends on: weights and config."""
     digest = hashlib.sha256(compose.fingerprint(config).encode())
     for state in stages:
         digest.update(str(state.weights_sha256).encode())
@@ -103,6 +102,7 @@ class _Report:
         self.model: VLM = configured.finished(config, run, self.rule, stages=stages)
         self.console = Console(stderr=True)
         self._seen: dict[str, Pictures] = {}
+        self._answerers: dict[str, Answerer] = {}
 
     @property
     def common(self) -> dict[str, Any]:
@@ -148,17 +148,24 @@ class _Report:
         }
 
     def _part(self, name: str, make: Callable[[], Content]) -> Content:
-        """A suite's result, kept from an earlier attempt or made now."""
+        """A suite's result, kept from an earlier attempt or report, or made now."""
+        key = self._part_key(name)
         path = self.folder / "parts" / f"{name}.json"
-        key = _key(self.config, self.stages, whole=False)
-        if path.exists():
-            kept: Content = files.read_json(path)
-            if kept["key"] == key:
-                return kept
+        for there in (path, *self.run.path.glob(f"report/*/parts/{name}.json")):
+            if there.exists():
+                kept: Content = files.read_json(there)
+                if kept["key"] == key:
+                    return {**kept, "measures": [{**m, **self.common} for m in kept["measures"]]}
         self.console.print(f"report {self.run.name}: {name}")
         made = {**make(), "key": key}
         files.write_json(path, made)
         return made
+
+    def _part_key(self, name: str) -> str:
+        """A suite does not depend on other runs' reports; what leaves the device, on its stages."""
+        stages = [s for s in self.stages if name != "interface" or SENDING & set(s.trains)]
+        settings = replace(self.config.report, controls={})
+        return _key(replace(self.config, report=settings), stages)
 
     def _roles(self) -> list[str]:
         there = self.splits.get(self.config.report.attack_split)
@@ -180,13 +187,19 @@ class _Report:
             self._seen[role] = seen(self.model, self.splits[split], self.config)
         return self._seen[role]
 
+    def _answerer(self, role: str) -> Answerer:
+        if role not in self._answerers:
+            pictures = self._pictures(role)
+            self._answerers[role] = Answerer(self.model, pictures, self.config.report)
+        return self._answerers[role]
+
     def _answered(
         self, role: str, conditions: Sequence[str] = behaviour.CONDITIONS
     ) -> list[Answered]:
-        pictures = self._pictures(role)
+        answerer = self._answerer(role)
         return behaviour.answered(
-            pictures.table,
-            Answerer(self.model, pictures, self.config.report),
+            answerer.pictures.table,
+            answerer,
             seed=self.config.seed,
             policy=self.rule,
             people=self.config.report.people,
@@ -202,9 +215,8 @@ class _Report:
             self.test, stage=self.stages[-1].stage, **settings
         )  # fmt: skip
         if not self._aligned():
-            answerer = Answerer(self.model, self._pictures("test"), self.config.report)
             found += controls.system_prompt(
-                self.test, answerer, stage=self.stages[-1].stage, **settings
+                self.test, self._answerer("test"), stage=self.stages[-1].stage, **settings
             )
         chosen = examples.chosen(said, count=self.config.report.examples)
         before = self._said_before(chosen)
