@@ -13,7 +13,7 @@ from evaluation.measure import LEVEL
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-RESAMPLES = 300
+RESAMPLES = 200
 PERMUTATIONS = 999
 
 

@@ -1,11 +1,30 @@
 """The reports that a run folder holds, each of the run's own weights."""
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from conf import compose
+from conf.schema import Config
 from lineage import files
 from lineage.errors import TactError
-from lineage.run import RunFolder
+from lineage.run import RunFolder, StageState
+
+VERSION = 2
+
+
+def folder(run: RunFolder, stages: Sequence[StageState]) -> Path:
+    """Where the report after these stages lies."""
+    return run.path / "report" / f"{len(stages)}-{stages[-1].stage}"
+
+
+def key(config: Config, stages: Sequence[StageState]) -> str:
+    """What a report depends on: weights and config."""
+    digest = hashlib.sha256(compose.fingerprint(config).encode())
+    for state in stages:
+        digest.update(str(state.weights_sha256).encode())
+    return digest.hexdigest()[:24]
 
 
 def paths(run: RunFolder) -> list[Path]:

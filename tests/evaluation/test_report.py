@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evaluation import report as reports
+from evaluation import suites
 from evaluation.measure import NAMES
 from evaluation.report import report
 from evaluation.stored import load
@@ -62,14 +62,14 @@ def test_what_is_measured_is_kept_and_what_died_goes_on(
     def no(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reports.interface, "measures", no)
+    monkeypatch.setattr(suites.interface, "measures", no)
     assert report(run, cache=str(cache)) == whole  # it is there: nothing is measured
     (last(run) / "report.json").unlink()
     with pytest.raises(KeyboardInterrupt):
         report(run, cache=str(cache))
     assert not (last(run) / "report.json").exists()
     monkeypatch.undo()
-    monkeypatch.setattr(reports.behaviour, "answered", no)  # behaviour is not measured again
+    monkeypatch.setattr(suites.behaviour, "answered", no)  # behaviour is not measured again
     assert report(run, cache=str(cache))["measures"] == whole["measures"]
 
 
