@@ -18,6 +18,7 @@ from evaluation.measure import Measure, rate
 from evaluation.pictures import Pictures
 from evaluation.scores import Floats, Ints, auc_interval
 from evaluation.sides import Side
+from lineage.errors import TactError
 from models.interface import Codes
 from models.vlm import VLM
 
@@ -36,11 +37,17 @@ def measures(
     strength: bool = True,
     curves: bool = True,
 ) -> list[Measure]:
-    """All measures of the interface; TactError where people are too few or on both sides."""
+    """All measures of the interface; TactError where people are few, on both sides, or bare."""
     read, read_test = tokens(model, own.features), tokens(model, test.features)
     fit, asked = own.side(read), test.side(read_test)
     sides.check(fit, asked, what="the interface")
     classes = sides.attackable(fit, asked, list(SENSITIVE))
+    if not classes:
+        raise TactError(
+            "the attack on the interface: no sensitive attribute is labelled on both sides in two "
+            f"classes or more ({', '.join(SENSITIVE)}): label data.people's pictures, or "
+            "report.interface=false"
+        )
     common: Any = {"stage": stage, "seed": seed}
     tried = attackers(list(read.views))
     done = attack.attack(tried, fit, asked, classes=classes, seed=seed)

@@ -75,9 +75,9 @@ def check(attack: Side, test: Side, *, what: str) -> None:
     for name, side in (("attack", attack), ("test", test)):
         if side.count < FEWEST:
             raise TactError(
-                f"the attack on {what} needs {FEWEST} people in data.people.{name}; there are "
-                f"{side.count}. Give more, or leave the attack out (report.interface=false, "
-                "report.text=false)"
+                f"the attack on {what} needs {FEWEST} people on either side; the {name} side has "
+                f"{side.count}. Give more in data.people, or leave the attack out "
+                "(report.interface=false, report.text=false)"
             )
     both = set(attack.people) & set(test.people)
     if both:

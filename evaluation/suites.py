@@ -11,7 +11,7 @@ from conf import target
 from conf.schema import Config
 from data.pictures import listed
 from data.policy import Policy, policy
-from data.prepared import cache_folder, prepared
+from data.prepared import cache_folder, fingerprint, prepared
 from evaluation import behaviour, controls, examples, findings, flips, interface, stored, text
 from evaluation.behaviour import UNSHARED, Answered
 from evaluation.measure import Measure
@@ -41,11 +41,21 @@ class Suites:
         self.folder = stored.folder(run, stages)
         self.rule: Policy = policy(config.policy)
         self.splits = prepared(config)
+        self._check_people()
         self.test = self._split(config.report.split, "report.split")
         self.model: VLM = configured.finished(config, run, self.rule, stages=stages)
         self.console = Console(stderr=True)
         self._seen: dict[str, Pictures] = {}
         self._answerers: dict[str, Answerer] = {}
+
+    def _check_people(self) -> None:
+        """Whoever was trained on must not be tested: people who moved are refused."""
+        known = self.run.read().data_fingerprint
+        if known is not None and known != fingerprint(self.splits):
+            raise TactError(
+                f"run={self.run.name}: the source's people or splits are no longer those that it "
+                "was trained on, so whoever it knows may now be tested: restore them"
+            )
 
     @property
     def common(self) -> dict[str, Any]:
@@ -115,6 +125,11 @@ class Suites:
     def behaviour(self) -> Content:
         """What it says to the probes, the controls that need no other run, warnings, examples."""
         said = self._answered("test")
+        if not said:
+            raise TactError(
+                f"report: no picture of data.people.{self.config.report.split} has a label to ask "
+                "about: label them, or report.behaviour=false report.text=false"
+            )
         made = behaviour.measures(said, **self.common)
         settings: Any = {"seed": self.config.seed, "policy": self.rule,
                          "people": self.config.report.people}  # fmt: skip

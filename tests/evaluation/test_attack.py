@@ -85,7 +85,7 @@ def test_people_on_both_sides_and_too_few_people_are_refused() -> None:
     with pytest.raises(TactError, match="the attacker's and the test's too"):
         sides.check(own, side(PEOPLE - 1, told=nothing), what="the interface")
     few = own.where(np.arange(PEOPLE) < 12)
-    with pytest.raises(TactError, match="needs 20 people in data.people.attack; there are 12"):
+    with pytest.raises(TactError, match="needs 20 people on either side; the attack side has 12"):
         sides.check(few, side(9000, told=nothing), what="the interface")
 
 

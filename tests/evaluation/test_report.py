@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from conf import compose
+from data.pictures import listed
 from evaluation import suites
 from evaluation.measure import NAMES
 from evaluation.report import report
@@ -95,8 +97,35 @@ def test_a_stage_that_is_not_there_and_a_control_without_report(
 
 def test_too_few_people_for_an_attack_are_named(run: RunFolder, cache: Path) -> None:
     path = run.path / "config.yaml"
-    path.write_text(path.read_text().replace("attack: 25", "attack: 12"))
-    with pytest.raises(TactError, match="needs 20 people in data.people.attack; there are 12"):
+    text = path.read_text()
+    path.write_text(text.replace("  attack_split: attack", "  attack_split: validation"))
+    with pytest.raises(TactError, match="needs 20 people on either side; the attack side has 10"):
+        report(run, cache=str(cache))
+
+
+def test_people_who_moved_between_splits_are_refused(run: RunFolder, cache: Path) -> None:
+    path = run.path / "config.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("private: 30", "private: 20").replace("test: 25", "test: 35"))
+    with pytest.raises(TactError, match="whoever it knows may now be tested"):
+        report(run, cache=str(cache))
+
+
+def test_people_without_labels_are_named(run: RunFolder, cache: Path, pictures: Any) -> None:
+    folder = run.path / "bare"
+    folder.mkdir()
+    names = []
+    for row in listed(pictures):
+        shutil.copy(row["image"]["path"], folder)
+        names.append(f"{row['picture_id']}.png,{row['subject_id']}")
+    (folder / "people.csv").write_text("\n".join(["file,subject_id", *names]))
+    path, manifest = run.path / "config.yaml", run.read()
+    config = compose.from_yaml(path)
+    config.data.source = {"_target_": "data.sources.folder", "path": str(folder)}
+    path.write_text(compose.to_yaml(config))
+    manifest.data_fingerprint = None
+    run.write(manifest)
+    with pytest.raises(TactError, match="no picture of data.people.test has a label"):
         report(run, cache=str(cache))
 
 
