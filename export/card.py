@@ -8,6 +8,7 @@ from conf.schema import Config
 from data.policy import Policy
 from lineage.run import Manifest
 
+SUITES = ("behaviour", "paraphrases", "text", "flips", "interface", "codes")
 CARD = """---
 library_name: transformers
 pipeline_tag: image-text-to-text
@@ -78,10 +79,19 @@ def card(config: Config, manifest: Manifest, policy: Policy, report: dict[str, A
             policy=policy.name,
             sensitive=policy.sensitive,
             prohibited=policy.prohibited,
-            measures=report["measures"] if report else [],
+            measures=headline(report),
             usage=PRIVATE_USE if kind == "private" else OPEN_USE,
         )
     )
+
+
+def headline(report: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """A report's own figures, of several attackers the chosen one; its controls stay there."""
+    return [
+        m
+        for m in (report or {}).get("measures", [])
+        if m["suite"] in SUITES and (m["chosen_on"] or not m["attacker"])
+    ]
 
 
 def privacy(
@@ -109,5 +119,5 @@ def privacy(
         },  # fmt: skip
         "stages": [{"stage": s.stage, "weights_sha256": s.weights_sha256} for s in manifest.stages],
         "data_fingerprint": manifest.data_fingerprint,
-        "attacks": report["measures"] if report else [],
+        "attacks": headline(report),
     }

@@ -59,5 +59,10 @@ def _papers(folder: Path, config: Any, run: RunFolder) -> None:
     last = manifest.stages[-1].stage
     found = sorted((run.path / "report").glob(f"*-{last}/report.json"))
     report = files.read_json(found[-1]) if found else None
+    if report and report["weights_sha256"] != [s.weights_sha256 for s in run.finished_stages()]:
+        raise TactError(
+            f"run={run.name}: its report is of other weights than its own; measure again, then "
+            f"export: python -m evaluation run={run.name} again=true"
+        )
     files.write_text(folder / "README.md", card.card(config, manifest, rule, report))
     files.write_json(folder / "privacy.json", card.privacy(config, manifest, rule, report))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from conf import compose
 from data.encode import prompt_text
 from data.pictures import listed
 from data.policy import policy
+from export.run import export
+from lineage.errors import TactError
 from lineage.run import RunFolder
 from models import configured
 from models.features import picture_features
@@ -125,6 +128,25 @@ def test_a_picture_leaves_as_k_words_and_nothing_else(
     assert len(codes) == config.tokens * 2 ** (config.bits // config.tokens)
     server = json.loads((folder / "export/server/config.json").read_text())
     assert server["architectures"] == ["LlamaForCausalLM"] and "vision_config" not in server
+
+
+def test_the_card_holds_each_figure_once_and_no_control(finished: Callable[[str], Path]) -> None:
+    attacks = json.loads((finished("private") / "export/privacy.json").read_text())["attacks"]
+    keys = [(m["suite"], m["name"], m["group"]) for m in attacks]
+    assert len(keys) == len(set(keys)) and ("interface", "attacker_auc", "gender") in keys
+    assert not any(suite.startswith(("control", "strength", "curve")) for suite, _, _ in keys)
+
+
+def test_a_report_of_other_weights_is_not_exported(
+    finished: Callable[[str], Path], tmp_path: Path
+) -> None:
+    shutil.copytree(finished("private"), tmp_path / "private")
+    path = tmp_path / "private" / "report" / "5-prefer" / "report.json"
+    report = json.loads(path.read_text())
+    report["weights_sha256"][-1] = "0" * 64
+    path.write_text(json.dumps(report))
+    with pytest.raises(TactError, match="report is of other weights"):
+        export(RunFolder(tmp_path / "private"))
 
 
 def policy_of(folder: Path) -> Any:
