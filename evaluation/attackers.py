@@ -26,10 +26,11 @@ from evaluation.scores import Floats, Ints
 
 WIDE = 256  # columns past which trees see principal components
 COMPONENTS = 64
-WIDTH = 128
+WIDTH = 128  # of the MLP
+ATTENDING = 64  # width of the attention
 BATCH = (32, 256)  # at least and at most; a sixteenth of the rows between
-EPOCHS = 40
-PATIENCE = 6  # epochs without a better held-back loss
+EPOCHS = 30
+PATIENCE = 4  # epochs without a better held-back loss
 
 
 Bools = NDArray[np.bool_]
@@ -217,16 +218,16 @@ class Heads(nn.Module):
 
 
 class Attention(nn.Module):
-    """Tokens (n, K, w) with their places, attended to by each other, pooled: (n, WIDTH)."""
+    """Tokens (n, K, w) with their places, attended to by each other, pooled: (n, ATTENDING)."""
 
     def __init__(self, tokens: int, width: int) -> None:
         super().__init__()
-        self.enter = nn.Linear(width, WIDTH)
-        self.place = nn.Parameter(torch.randn(tokens, WIDTH) * 0.02)
+        self.enter = nn.Linear(width, ATTENDING)
+        self.place = nn.Parameter(torch.randn(tokens, ATTENDING) * 0.02)
         self.layer = nn.TransformerEncoderLayer(
-            WIDTH, 4, 2 * WIDTH, dropout=0.1, batch_first=True, norm_first=True
+            ATTENDING, 4, 2 * ATTENDING, dropout=0.1, batch_first=True, norm_first=True
         )
-        self.pool = nn.Linear(WIDTH, 1)
+        self.pool = nn.Linear(ATTENDING, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.layer(self.enter(x) + self.place)
@@ -242,4 +243,4 @@ def _mlp(shape: tuple[int, ...], classes: Mapping[str, int]) -> nn.Module:
 
 
 def _attention(shape: tuple[int, ...], classes: Mapping[str, int]) -> nn.Module:
-    return Heads(Attention(shape[0], shape[1]), WIDTH, classes)
+    return Heads(Attention(shape[0], shape[1]), ATTENDING, classes)
