@@ -52,8 +52,11 @@ def load(overrides: Sequence[str], *, check: bool = True) -> Config:
 
 
 def to_yaml(config: Config) -> str:
-    """The resolved config as YAML, as ``config.yaml`` of a run folder holds it."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config), sort_keys=True)
+    """The resolved config as YAML, as ``config.yaml`` of a run folder holds it.
+
+    Keys keep their order: people are dealt to the splits in the order that these stand in.
+    """
+    return OmegaConf.to_yaml(OmegaConf.structured(config), sort_keys=False)
 
 
 def from_yaml(path: Path) -> Config:

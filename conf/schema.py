@@ -16,7 +16,7 @@ class DataConfig:
 
     source: dict[str, Any] = MISSING  # _target_: (cache=...) -> pictures table
     counterfactuals: dict[str, Any] | None = None  # _target_: (pictures, cache=...) -> changed ones
-    people: dict[str, int] = field(default_factory=dict)  # split -> number of people
+    people: dict[str, int] = field(default_factory=dict)  # split -> how many, dealt in this order
     public: list[str] = field(default_factory=lambda: ["public"])  # splits whose people are public
     max_rejects: float = 0.01  # share of bad rows past which a run stops
     max_length_tokens: int = 512  # a longer row is a reject, never cut

@@ -56,3 +56,16 @@ def test_what_is_wrong_is_named_with_its_fix(
 def test_a_missing_folder_is_named() -> None:
     with pytest.raises(DataError, match="no such folder"):
         folder(path="/nowhere/at/all")
+
+
+def test_a_stored_config_deals_the_same_people(cache: Path, tmp_path: Path) -> None:
+    from conf import compose
+    from data.prepared import fingerprint, prepared
+
+    words = ["experiment=demo", "run=x", f"cache={cache}", "data.source.people=150",
+             "data.source.pictures_per_person=2"]  # fmt: skip
+    words += ["data.people={public: 60, private: 30, validation: 10, attack: 25, test: 25}"]
+    config = compose.load(words)
+    (tmp_path / "config.yaml").write_text(compose.to_yaml(config))
+    again = compose.from_yaml(tmp_path / "config.yaml")
+    assert fingerprint(prepared(again)) == fingerprint(prepared(config))
