@@ -15,8 +15,9 @@ from conf import target
 from conf.schema import Config, StageConfig
 from data.lexicon import WORDS
 from data.policy import Policy
+from lineage.errors import TactError
 from lineage.run import RunFolder
-from models import configured, lora, state
+from models import attention, configured, lora, state
 from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
@@ -73,6 +74,8 @@ def _module(
     run: RunFolder,
     name: str,
 ) -> Stage:
+    if stage.columns == "preference" and config.model.pairs == "one_sequence":
+        _check_one_sequence(model)
     features = None
     if config.trainer.cache_features and "tower" not in stage.train:
         features = picture_features(model, encoded.pictures)
@@ -91,6 +94,13 @@ def _module(
         references=cached,
         chunk=config.trainer.lm_head_chunk_positions,
     )
+
+
+def _check_one_sequence(model: VLM) -> None:
+    try:
+        attention.one_sequence(model.language_model)
+    except ValueError as error:
+        raise TactError(str(error)) from error
 
 
 def _train(
