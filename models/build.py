@@ -39,12 +39,18 @@ def whole_model(
             id, revision=revision, dtype=getattr(torch, dtype), attn_implementation=attention
         )
     except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise TactError(
-            f"model.id={id}: it can't be loaded ({first}). Give a folder with config.json, "
-            "weights and processor files, or a Hub id that this machine can reach"
-        ) from error
+        raise TactError(f"model.id={id}: it can't be loaded {_reason(error)}") from error
     return model, processor
+
+
+def _reason(error: Exception) -> str:
+    first = str(error).strip().splitlines()[0]
+    if "attention implementation" in first:  # Gemma 2, in PaliGemma 2, has its own attention
+        return f"({first.split('. ')[0]}). Set model.attention=eager"
+    return (
+        f"({first}). Give a folder with config.json, weights and processor files, or a Hub id that "
+        "this machine can reach"
+    )
 
 
 def vlm(

@@ -1,6 +1,8 @@
 """Every family: our forward is its own, a pair is two rows, a row is itself in any batch."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny_families
@@ -18,7 +20,8 @@ from family_rows import (
     rows,
 )  # fmt: skip
 
-from models import attention, families
+from lineage.errors import TactError
+from models import attention, build, families
 from models.generate import greedy
 
 
@@ -146,6 +149,15 @@ def test_pictures_that_a_family_cannot_take_are_refused() -> None:
     processor.image_processor.do_pan_and_scan = True
     with pytest.raises(ValueError, match="do_pan_and_scan"):
         families.find("gemma3").parts(whole, processor)
+
+
+def test_a_model_without_sdpa_names_the_way_out(tmp_path: Path) -> None:
+    whole, processor = tiny_families.make("paligemma2")
+    whole.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    options: dict[str, Any] = {"revision": None, "make": None, "dtype": "float32"}
+    with pytest.raises(TactError, match="Gemma2Model.*Set model.attention=eager"):
+        build.whole_model(id=str(tmp_path), attention="sdpa", **options)
 
 
 def test_a_processor_without_a_chat_template_is_refused() -> None:
