@@ -107,6 +107,8 @@ def _model(config: Config) -> Iterator[str]:
             f"model.attention={model.attention}: choose sdpa or eager (others are refused until "
             "shown equal on one-sequence pairs)"
         )
+    if model.pairs not in ("one_sequence", "two_rows"):
+        yield f"model.pairs={model.pairs}: choose one_sequence or two_rows"
     for kind in model.adversaries:
         if kind not in ("linear", "mlp", "attention"):
             yield f"model.adversaries: unknown {kind!r}; known: linear, mlp, attention"

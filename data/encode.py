@@ -76,6 +76,8 @@ def encode(row: Mapping[str, Any], encoder: Encoder) -> EncodedRow:
         raise RowError(
             f"{images // encoder.tokens_per_picture} image tokens for {len(pictures)} pictures"
         )
+    if any(encoder.image_token_id in answer for answer in ids):
+        raise RowError("an image token after the first assistant turn begins")
     return EncodedRow(
         row_id=str(row["row_id"]),
         pictures=pictures,

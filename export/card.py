@@ -46,10 +46,10 @@ What the user shares is stated in the system turn, in these words:
 PRIVATE_USE = """from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer
 device = AutoModel.from_pretrained("device", trust_remote_code=True)
-pixels = AutoImageProcessor.from_pretrained("device")(Image.open("me.png").convert("RGB"), return_tensors="pt")
+pixels = AutoImageProcessor.from_pretrained("device")(PICTURE, return_tensors="pt")
 words = device.words(pixels["pixel_values"])[0]  # all that leaves the device
 server, tokenizer = AutoModelForCausalLM.from_pretrained("server"), AutoTokenizer.from_pretrained("server")
-messages = [{"role": "system", "content": "nothing shared by the user."}, {"role": "user", "content": words + "what colour is my hair?"}]
+messages = [{"role": "system", "content": [{"type": "text", "text": "nothing shared by the user."}]}, {"role": "user", "content": [{"type": "text", "text": words + "what colour is my hair?"}]}]
 inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
 print(tokenizer.decode(server.generate(**inputs, max_new_tokens=24)[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
 """
@@ -58,13 +58,20 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 model, processor = AutoModelForImageTextToText.from_pretrained("model"), AutoProcessor.from_pretrained("model")
 messages = [{"role": "system", "content": [{"type": "text", "text": "nothing shared by the user."}]}, {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "what colour is my hair?"}]}]
 text = processor.apply_chat_template(messages, add_generation_prompt=True)
-inputs = processor(text=text, images=Image.open("me.png").convert("RGB"), return_tensors="pt", add_special_tokens=False)
+inputs = processor(text=text, images=PICTURE, return_tensors="pt", add_special_tokens=False)
 print(processor.decode(model.generate(**inputs, max_new_tokens=24)[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
 """
 
 
-def card(config: Config, manifest: Manifest, policy: Policy, report: dict[str, Any] | None) -> str:
-    """README.md of an export."""
+def card(
+    config: Config,
+    manifest: Manifest,
+    policy: Policy,
+    report: dict[str, Any] | None,
+    *,
+    picture_px: int | None,
+) -> str:
+    """README.md of an export; ``picture_px`` is the side that pictures are first resized to."""
     kind = config.model.interface.kind
     return (
         Environment(keep_trailing_newline=True)
@@ -80,7 +87,9 @@ def card(config: Config, manifest: Manifest, policy: Policy, report: dict[str, A
             sensitive=policy.sensitive,
             prohibited=policy.prohibited,
             measures=headline(report),
-            usage=PRIVATE_USE if kind == "private" else OPEN_USE,
+            usage=(PRIVATE_USE if kind == "private" else OPEN_USE).replace(
+                "PICTURE", _picture(picture_px)
+            ),
         )
     )
 
@@ -92,6 +101,12 @@ def headline(report: dict[str, Any] | None) -> list[dict[str, Any]]:
         for m in (report or {}).get("measures", [])
         if m["suite"] in SUITES and (m["chosen_on"] or not m["attacker"])
     ]
+
+
+def _picture(px: int | None) -> str:
+    """How a picture is opened: as the square that the model was trained on, where there is one."""
+    opened = 'Image.open("me.png").convert("RGB")'
+    return opened if px is None else f"{opened}.resize(({px}, {px}))"
 
 
 def privacy(

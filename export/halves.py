@@ -17,10 +17,8 @@ DEVICE_FILE = Path(__file__).with_name("tact_device.py")
 
 def write_open(model: VLM, folder: Path) -> None:
     """One merged image-text model with its processor, for ``AutoModelForImageTextToText``."""
-    whole, processor = model.parts.whole, model.parts.processor
-    assert whole is not None and processor is not None
-    whole.save_pretrained(folder, safe_serialization=True)
-    processor.save_pretrained(folder)
+    model.parts.whole.save_pretrained(folder, safe_serialization=True)
+    model.parts.processor.save_pretrained(folder)
 
 
 def write_server(model: VLM, folder: Path) -> int:
@@ -32,9 +30,11 @@ def write_server(model: VLM, folder: Path) -> int:
     first = len(tokenizer)
     tokenizer.add_tokens(named, special_tokens=False)
     language = _causal(model, size=max(len(tokenizer), _rows(model)))
+    embeddings = language.get_input_embeddings()
     with torch.no_grad():
         table = codes.word_embeddings().flatten(0, 1)  # (K * 2^m, H)
-        language.get_input_embeddings().weight[first : first + len(named)] = table
+        table = table / getattr(embeddings, "embed_scale", 1.0)  # Gemma multiplies what it looks up
+        embeddings.weight[first : first + len(named)] = table
         language.get_output_embeddings().weight[first : first + len(named)] = 0.0
     language.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id,
@@ -49,9 +49,8 @@ def write_server(model: VLM, folder: Path) -> int:
 
 
 def _causal(model: VLM, *, size: int) -> Any:
-    whole = model.parts.whole
-    assert whole is not None
-    config = type(whole.config.text_config).from_dict(whole.config.text_config.to_dict())
+    causal = model.parts.causal
+    config = type(causal).from_dict(causal.to_dict())
     config.tie_word_embeddings = False
     language = AutoModelForCausalLM.from_config(config)
     weights = {k: v.clone() for k, v in model.language_model.state_dict().items()}
@@ -74,13 +73,12 @@ def _copy(tokenizer: Any) -> Any:
 
 def write_device(model: VLM, folder: Path, *, first_word: int, policy: Policy) -> None:
     """Tower, codes and reader, with the one file of code that loads them."""
-    codes, features = model.interface, model.tower
+    codes, tower = model.interface, model.parts.tower
     assert isinstance(codes, Codes)
-    vision: Any = features.tower.config  # type: ignore[union-attr]
     config = TactDeviceConfig(
-        vision_config=vision.to_dict(),
-        feature_layer=features.layer,
-        feature_strategy=features.strategy,
+        vision_config=tower.vision_config.to_dict(),
+        tower=tower.settings(),
+        picture_shape=model.parts.encoder.picture_shape,
         positions=model.parts.feature_shape[0],
         feature_size=model.parts.feature_shape[1],
         bits=codes.bits,
@@ -97,7 +95,7 @@ def write_device(model: VLM, folder: Path, *, first_word: int, policy: Policy) -
         architectures=["TactDevice"],
     )
     device = TactDevice(config)
-    device.tower.load_state_dict(features.tower.state_dict())  # type: ignore[union-attr]
+    device.tower.load_state_dict(tower.weights())
     state = codes.state_dict()
     own = {k: v for k, v in state.items() if not k.startswith("words.")}
     own |= {f"reader.{k}": v for k, v in model.reader.heads.state_dict().items()}

@@ -36,7 +36,7 @@ def export(run: RunFolder) -> dict[str, Any]:
         else:
             first = halves.write_server(model, part / "server")
             halves.write_device(model, part / "device", first_word=first, policy=rule)
-        _papers(part, config, run)
+        _papers(part, config, run, picture_px=model.parts.encoder.picture_px)
         target, old = run.path / "export", run.path / f".export.{os.getpid()}.old"
         if target.exists():
             os.replace(target, old)
@@ -54,7 +54,7 @@ def export(run: RunFolder) -> dict[str, Any]:
     return {"run": run.name, "export": str(target)}
 
 
-def _papers(folder: Path, config: Any, run: RunFolder) -> None:
+def _papers(folder: Path, config: Any, run: RunFolder, *, picture_px: int | None) -> None:
     manifest, rule = run.read(), policy(config.policy)
     last = manifest.stages[-1].stage
     found = sorted((run.path / "report").glob(f"*-{last}/report.json"))
@@ -64,5 +64,6 @@ def _papers(folder: Path, config: Any, run: RunFolder) -> None:
             f"run={run.name}: its report is of other weights than its own; measure again, then "
             f"export: python -m evaluation run={run.name} again=true"
         )
-    files.write_text(folder / "README.md", card.card(config, manifest, rule, report))
+    text = card.card(config, manifest, rule, report, picture_px=picture_px)
+    files.write_text(folder / "README.md", text)
     files.write_json(folder / "privacy.json", card.privacy(config, manifest, rule, report))

@@ -19,8 +19,8 @@ class TactDeviceConfig(PretrainedConfig):
     def __init__(
         self,
         vision_config=None,
-        feature_layer=-1,
-        feature_strategy="full",
+        tower=None,
+        picture_shape=(3, 96, 96),
         positions=16,
         feature_size=128,
         bits=16,
@@ -34,7 +34,8 @@ class TactDeviceConfig(PretrainedConfig):
     ):
         super().__init__(**kwargs)
         self.vision_config = vision_config or {}
-        self.feature_layer, self.feature_strategy = feature_layer, feature_strategy
+        self.tower = tower or {"layer": -1, "strategy": "full"}
+        self.picture_shape = list(picture_shape)
         self.positions, self.feature_size = positions, feature_size
         self.bits, self.tokens, self.queries = bits, tokens, queries
         self.value_width, self.sharpness = value_width, sharpness
@@ -52,6 +53,8 @@ class TactDevice(PreTrainedModel):
         super().__init__(config)
         vision = dict(config.vision_config)
         self.tower = AutoModel.from_config(AutoConfig.for_model(vision.pop("model_type"), **vision))
+        for name in config.tower.get("mergers", ()):  # the projector's, which stays behind
+            self.tower.set_submodule(name, nn.Identity())
         size = config.feature_size
         self.query = nn.Parameter(torch.zeros(config.queries, size))
         self.place = nn.Parameter(torch.zeros(config.positions, size))
@@ -65,14 +68,28 @@ class TactDevice(PreTrainedModel):
         self.post_init()
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Pixels (P, 3, h, w) → (P, N, D)."""
-        out = self.tower(pixel_values=pixel_values, output_hidden_states=True)
-        features = out.hidden_states[self.config.feature_layer]
-        return features[:, 1:] if self.config.feature_strategy == "default" else features
+        """Pixels of P pictures, as the image processor gives them → (P, N, D)."""
+        pixels = pixel_values.reshape(-1, *self.config.picture_shape)
+        call = self._of_patches if "grid" in self.config.tower else self._of_pictures
+        return call(pixels, **self.config.tower)
+
+    def _of_pictures(self, pixels: Tensor, layer=None, strategy="full") -> Tensor:
+        flat = pixels.flatten(0, -4)  # crops one after the other
+        out = self.tower(pixel_values=flat, output_hidden_states=layer is not None)
+        features = out.last_hidden_state if layer is None else out.hidden_states[layer]
+        features = features[:, 1:] if strategy == "default" else features
+        return features.reshape(len(pixels), -1, features.shape[-1])
+
+    def _of_patches(self, pixels: Tensor, grid, layers=(), mergers=()) -> Tensor:
+        grids = torch.tensor([[1, *grid]] * len(pixels), device=pixels.device)
+        flat = pixels.flatten(0, 1)
+        out = self.tower(flat, grid_thw=grids, output_hidden_states=bool(layers))
+        states = [out.last_hidden_state, *(out.hidden_states[i + 1] for i in layers)]
+        return torch.cat(states, dim=-1).unflatten(0, (len(pixels), -1))
 
     @torch.no_grad()
     def encode(self, pixel_values: Tensor) -> Tensor:
-        """Pixels (P, 3, h, w) → ids of the words in the server's vocabulary, (P, K)."""
+        """Pixels of P pictures → ids of the words in the server's vocabulary, (P, K)."""
         features = self.features(pixel_values)
         placed = F.layer_norm(features, features.shape[-1:]) + self.place
         scale = self.config.feature_size**-0.5 * self.config.sharpness
@@ -99,5 +116,5 @@ class TactDevice(PreTrainedModel):
         classes = self.config.classes
         return [
             {name: dict(zip(classes[name], rows[i], strict=True)) for name, rows in read.items()}
-            for i in range(len(pixel_values))
+            for i in range(len(features))
         ]

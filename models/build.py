@@ -10,6 +10,7 @@ from lineage.errors import TactError
 from models import families
 from models.interface import Codes
 from models.parts import Parts
+from models.reading import Reading
 from models.vlm import VLM, OpenInterface
 
 Classes = Mapping[str, Sequence[str]]
@@ -29,19 +30,27 @@ def whole_model(
             raise TactError("model: give model.id or model.parts")
         model, processor = make()
         return model.to(getattr(torch, dtype)), processor
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoConfig, AutoModelForImageTextToText
 
     try:
+        model_type = AutoConfig.from_pretrained(id, revision=revision).model_type
+        processor = families.processor(model_type, id, revision=revision)
         model = AutoModelForImageTextToText.from_pretrained(
             id, revision=revision, dtype=getattr(torch, dtype), attn_implementation=attention
         )
-        return model, AutoProcessor.from_pretrained(id, revision=revision)
     except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise TactError(
-            f"model.id={id}: it can't be loaded ({first}). Give a folder with config.json, "
-            "weights and processor files, or a Hub id that this machine can reach"
-        ) from error
+        raise TactError(f"model.id={id}: it can't be loaded {_reason(error)}") from error
+    return model, processor
+
+
+def _reason(error: Exception) -> str:
+    first = str(error).strip().splitlines()[0]
+    if "attention implementation" in first:  # Gemma 2, in PaliGemma 2, has its own attention
+        return f"({first.split('. ')[0]}). Set model.attention=eager"
+    return (
+        f"({first}). Give a folder with config.json, weights and processor files, or a Hub id that "
+        "this machine can reach"
+    )
 
 
 def vlm(
@@ -55,6 +64,7 @@ def vlm(
     free: Classes,
     readable: Classes,
     adversaries: Sequence[str],
+    pairs: str,
     seed: int,
 ) -> VLM:
     """The VLM around ``whole``; what is new (codes, heads) is drawn from ``seed``."""
@@ -72,6 +82,7 @@ def vlm(
             free=free,
             readable=readable,
             adversaries=adversaries,
+            pairs=pairs,
         )
     return model
 
@@ -83,8 +94,9 @@ def _interface(
         if parts.projector is None:
             raise TactError("model.interface.kind=open: this model has no projector")
         count = parts.encoder.tokens_per_picture
-        made = OpenInterface(parts.projector, tokens=count, hidden_size=parts.hidden_size)
-        return made, parts
+        width = parts.hidden_size * (1 + parts.deep)
+        return OpenInterface(parts.projector, tokens=count, width=width), parts
     codes = Codes(parts.feature_shape, bits=bits, tokens=tokens, hidden_size=parts.hidden_size)
-    encoder = replace(parts.encoder, tokens_per_picture=tokens)
-    return codes, replace(parts, encoder=encoder, projector=None)
+    encoder = parts.encoder.of_words(tokens)
+    reading = Reading(encoder.image_token_id)
+    return codes, replace(parts, encoder=encoder, reading=reading, projector=None)

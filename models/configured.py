@@ -38,6 +38,7 @@ def model(config: ModelConfig, policy: Policy, *, seed: int) -> VLM:
         free=FREE,
         readable=policy.readable,
         adversaries=config.adversaries,
+        pairs=config.pairs,
         seed=seed,
     )
 

@@ -3,11 +3,13 @@
 The collator gets one of these and knows no model.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from PIL.Image import Resampling
 from torch import Tensor
 
 
@@ -16,6 +18,8 @@ class PictureEncoder:
     """A tokenizer, an image processor and how many tokens a picture takes.
 
     ``tokens_per_picture`` is the projector's number of positions (open) or K (private).
+    ``written`` is what the chat template writes for a picture and ``placed`` what stands there
+    instead, image tokens and all; by default the image token, and as many as a picture takes.
     """
 
     tokenizer: Any
@@ -23,7 +27,12 @@ class PictureEncoder:
     chat_template: str
     image_token: str
     tokens_per_picture: int
+    picture_shape: tuple[int, ...]  # of one picture's pixels, crops and all
+    picture_px: int | None = None  # side of the square that a picture is first resized to
+    written: str | None = None
+    placed: str | None = None
     max_pictures: int = 1
+    as_words: bool = False  # a picture is text (private), not a content block
 
     @property
     def image_token_id(self) -> int:
@@ -35,8 +44,19 @@ class PictureEncoder:
         """The id that fills rows up on the right."""
         return int(self.tokenizer.pad_token_id)
 
+    @property
+    def flippable(self) -> bool:
+        """Whether mirroring the last axis mirrors a picture: not with crops or patches."""
+        return len(self.picture_shape) == 3
+
+    def of_words(self, tokens: int) -> "PictureEncoder":
+        """The encoder of the private interface: a picture is ``tokens`` words of text."""
+        return replace(self, tokens_per_picture=tokens, written=None, placed=None, as_words=True)
+
     def render(self, messages: Sequence[dict[str, Any]], *, prompt: bool = False) -> str:
         """The chat template's text of ``messages``; with ``prompt`` the answer's opening too."""
+        if self.as_words:
+            messages = [{**m, "content": self._worded(m["content"])} for m in messages]
         text = self.tokenizer.apply_chat_template(
             list(messages),
             chat_template=self.chat_template,
@@ -47,12 +67,30 @@ class PictureEncoder:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text; an image token becomes ``tokens_per_picture`` of them."""
-        wide = [t.replace(self.image_token, self.image_token * self.tokens_per_picture)
-                for t in texts]  # fmt: skip
+        written = self.written or self.image_token
+        placed = self.placed or self.image_token * self.tokens_per_picture
+        wide = [t.replace(written, placed) for t in texts]
         return [list(ids) for ids in self.tokenizer(wide, add_special_tokens=False)["input_ids"]]
 
     def pixels(self, images: Sequence[Any]) -> Tensor:
-        """PIL pictures → (P, 3, height, width) float32."""
+        """PIL pictures → (P, *picture_shape) float32; ValueError if they come out otherwise."""
+        if self.picture_px is not None:
+            square = (self.picture_px, self.picture_px)
+            images = [image.resize(square, Resampling.BICUBIC) for image in images]
         prepared = self.image_processor(images=list(images), return_tensors="pt")
         pixel_values: Tensor = prepared["pixel_values"]
-        return pixel_values.to(torch.float32)
+        shape = (len(images), *self.picture_shape)
+        if pixel_values.numel() != math.prod(shape):
+            raise ValueError(
+                f"the image processor made {tuple(pixel_values.shape)} of {len(images)} pictures, "
+                f"the model takes {self.picture_shape} of each: give the processor that belongs "
+                "to the model"
+            )
+        return pixel_values.reshape(shape).to(torch.float32)
+
+    def _worded(self, content: Any) -> Any:
+        """Content whose picture blocks are text, in one block with the text around them."""
+        if isinstance(content, str):
+            return content
+        texts = [self.image_token if b["type"] == "image" else b["text"] for b in content]
+        return [{"type": "text", "text": "".join(texts)}]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from models import attention
 from models.vlm import VLM
 
 
@@ -25,23 +26,20 @@ def greedy(
     tokenizer = encoder.tokenizer
     longest = max(len(p) for p in prompts)
     ids = torch.full((len(prompts), longest), encoder.pad_token_id)
-    mask = torch.zeros(len(prompts), longest, dtype=torch.long)
+    segments = torch.full((len(prompts), longest), attention.PAD)
     for i, prompt in enumerate(prompts):
         ids[i, longest - len(prompt) :] = torch.tensor(list(prompt))
-        mask[i, longest - len(prompt) :] = 1
-    inputs = model.embed(ids, model.tokens(features).embeds)
-    places = (mask.cumsum(1) - 1).clamp(min=0)
+        segments[i, longest - len(prompt) :] = attention.PROMPT
+    given = model.inputs(ids, segments, model.tokens(features).embeds)
+    mask = (segments != attention.PAD).long()
+    if given["attention_mask"] is None:
+        given["attention_mask"] = mask
     cache = DynamicCache()
     said: list[list[int]] = [[] for _ in prompts]
+    place = given["position_ids"][..., -1:].reshape(-1, len(prompts), 1)[0]  # (B, 1)
     going = torch.arange(len(prompts))  # rows that have not ended; others leave the batch
     for _ in range(max_new_tokens):
-        out = model.language_model(
-            inputs_embeds=inputs,
-            attention_mask=mask,
-            position_ids=places,
-            past_key_values=cache,
-            use_cache=True,
-        )
+        out = model.language_model(**given, past_key_values=cache, use_cache=True)
         token = model.head(out.last_hidden_state[:, -1]).argmax(-1)
         for row, value in zip(going.tolist(), token.tolist(), strict=True):
             said[row].append(value)
@@ -51,10 +49,14 @@ def greedy(
         if int(stay.sum()) < 0.75 * len(stay):
             kept = stay.nonzero()[:, 0]
             cache.batch_select_indices(kept)
-            going, token, places, mask = going[kept], token[kept], places[kept], mask[kept]
-        inputs = model.language_model.get_input_embeddings()(token)[:, None]  # type: ignore
-        places = places[:, -1:] + 1
+            going, token, place, mask = going[kept], token[kept], place[kept], mask[kept]
+        place = place + 1
         mask = torch.cat([mask, mask.new_ones(len(going), 1)], dim=1)
+        given = {
+            "inputs_embeds": model.language_model.get_input_embeddings()(token)[:, None],  # type: ignore[operator]
+            "attention_mask": mask,
+            "position_ids": place,
+        }
     return [_text(tokenizer, row) for row in said]
 
 

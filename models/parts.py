@@ -6,6 +6,8 @@ from typing import Any
 from torch import nn
 
 from models.encoder import PictureEncoder
+from models.reading import Reading
+from models.towers import PatchTower, PictureTower
 
 
 @dataclass(frozen=True)
@@ -16,14 +18,17 @@ class Parts:
     ``feature_shape`` is (N, D) of the tower's features.
     """
 
-    tower: nn.Module  # pixels (P, 3, h, w) → features (P, N, D)
-    projector: nn.Module | None
+    tower: PictureTower | PatchTower  # pixels → features (P, N, D)
+    projector: nn.Module | None  # features (P, N, D) → tokens (P, K, H · (1 + deep))
     language_model: nn.Module  # decoder: inputs_embeds → last_hidden_state
-    head: nn.Module  # lm_head: (…, H) → (…, V)
+    head: nn.Module  # lm_head: (…, H) → (…, V); its weight is (V, H)
     encoder: PictureEncoder
     feature_shape: tuple[int, int]
     hidden_size: int
     family: str
-    whole: Any | None = None
-    processor: Any | None = None  # the whole's own processor (open)
+    reading: Reading
+    whole: Any
+    processor: Any  # the whole's own processor (open)
+    causal: Any  # config of the family's causal language model class (private server)
+    deep: int = 0  # how many times H a token holds for deeper layers
     unused: tuple[str, ...] = ()  # parts of names of parameters that no forward pass reads

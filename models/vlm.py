@@ -5,6 +5,7 @@ P pictures, B rows, T positions, N features a picture of size D, K tokens a pict
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +20,13 @@ from models.parts import Parts
 class OpenInterface(nn.Module):
     """A pretrained model's own projector: features as they are, to the language model's width."""
 
-    def __init__(self, projector: nn.Module, *, tokens: int, hidden_size: int) -> None:
+    def __init__(self, projector: nn.Module, *, tokens: int, width: int) -> None:
         super().__init__()
         self.projector = projector
-        self.tokens, self.width = tokens, hidden_size
+        self.tokens, self.width = tokens, width
 
     def forward(self, features: Tensor) -> PictureTokens:
-        """Features (P, N, D) → projected tokens (P, K, H), which are what leaves the device."""
+        """Features (P, N, D) → projected tokens (P, K, width), which are what leaves the device."""
         embeds = self.projector(features)
         return PictureTokens(values=embeds, embeds=embeds)
 
@@ -50,9 +51,10 @@ class VLM(nn.Module):
         free: Mapping[str, Sequence[str]],
         readable: Mapping[str, Sequence[str]],
         adversaries: Sequence[str],
+        pairs: str = "one_sequence",
     ) -> None:
         super().__init__()
-        self.parts = parts
+        self.parts, self.pairs = parts, pairs
         self.tower = parts.tower
         self.interface = interface
         self.language_model = parts.language_model
@@ -74,33 +76,56 @@ class VLM(nn.Module):
         result: PictureTokens = self.interface(features)
         return result
 
-    def embed(self, input_ids: Tensor, embeds: Tensor) -> Tensor:
-        """Ids (B, T) and picture tokens (P, K, H) in reading order → (B, T, H).
+    def inputs(self, input_ids: Tensor, segments: Tensor, embeds: Tensor) -> dict[str, Any]:
+        """What the language model is given: embeddings, mask (None if it needs none), positions.
 
-        Raises ValueError where the image tokens in the text aren't as many as the pictures'.
+        ``input_ids`` (B, T), picture tokens ``embeds`` (P, K, W) in reading order; what they hold
+        past H goes to deeper layers. Raises ValueError where the image tokens in the text aren't
+        as many as the pictures'.
         """
-        text = self.language_model.get_input_embeddings()(input_ids)  # type: ignore[operator]
+        reading, size = self.parts.reading, self.parts.hidden_size
         places = input_ids == self.parts.encoder.image_token_id  # (B, T)
-        if int(places.sum()) != embeds.shape[0] * embeds.shape[1]:
+        flat = embeds.flatten(0, 1)  # (P · K, W)
+        if int(places.sum()) != len(flat):
             raise ValueError(
                 f"{int(places.sum())} image tokens in the text, "
                 f"{embeds.shape[0]} pictures of {embeds.shape[1]} tokens"
             )
-        filled: Tensor = text.masked_scatter(places[..., None], embeds.to(text.dtype))
-        return filled
+        blocks = reading.blocks(input_ids, segments)
+        config: Any = self.language_model.config
+        text = self.language_model.get_input_embeddings()(  # type: ignore[operator]
+            input_ids.masked_fill(places, 0)  # the image token may lie past the vocabulary
+        )
+        mask = None
+        if blocks or attention.has_pairs(segments) or not attention.causal_unaided(config):
+            mask = attention.mask(config, segments, text.dtype, blocks=blocks)
+        return {
+            "inputs_embeds": text.masked_scatter(places[..., None], flat[:, :size].to(text.dtype)),
+            "attention_mask": mask,
+            "position_ids": reading.positions(input_ids, segments),
+            **reading.deeper(places, flat[:, size:].to(text.dtype)),
+        }
 
     def hidden(self, input_ids: Tensor, segments: Tensor, embeds: Tensor) -> Tensor:
-        """The decoder's last hidden states (B, T, H) of rows right-padded by ``segments``."""
-        inputs = self.embed(input_ids, embeds)
-        pairs = attention.has_pairs(segments)
-        out = self.language_model(
-            inputs_embeds=inputs,
-            attention_mask=attention.pair_mask(segments, inputs.dtype) if pairs else None,
-            position_ids=attention.positions(segments),
-            use_cache=False,
-        )
+        """The decoder's last hidden states (B, T, H) of rows right-padded by ``segments``.
+
+        ValueError where pairs are to be one sequence and the language model can't read them so.
+        """
+        if attention.has_pairs(segments):
+            if self.pairs == "two_rows":
+                return self._hidden_apart(input_ids, segments, embeds)
+            attention.one_sequence(self.language_model)
+        out = self.language_model(**self.inputs(input_ids, segments, embeds), use_cache=False)
         hidden: Tensor = out.last_hidden_state
         return hidden
+
+    def _hidden_apart(self, input_ids: Tensor, segments: Tensor, embeds: Tensor) -> Tensor:
+        """The same, each pair read as two rows."""
+        ids, apart, order = attention.two_rows(input_ids, segments)
+        first, second = self.hidden(ids, apart, torch.cat([embeds, embeds])).chunk(2)
+        back = order.argsort(dim=1)[..., None].expand_as(second)
+        late = (segments == attention.SECOND)[..., None]
+        return torch.where(late, second.gather(1, back), first)
 
     def named_parts(self) -> dict[str, list[tuple[str, nn.Parameter]]]:
         """Part → its parameters by their full name; the adapter's are ``lora``."""

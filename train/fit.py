@@ -14,8 +14,9 @@ from conf.schema import Config, StageConfig
 from data.lexicon import WORDS
 from data.policy import Policy
 from data.prepared import cache_folder
+from lineage.errors import TactError
 from lineage.run import RunFolder
-from models import configured, lora, state
+from models import attention, configured, lora, state
 from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
@@ -72,6 +73,8 @@ def _module(
     model: VLM,
     encoded: EncodedSet,
 ) -> Stage:
+    if stage.columns == "preference" and config.model.pairs == "one_sequence":
+        _check_one_sequence(model)
     features = None
     if config.trainer.cache_features and "tower" not in stage.train:
         features = picture_features(model, encoded.pictures)
@@ -94,6 +97,13 @@ def _module(
         references=cached,
         chunk=config.trainer.lm_head_chunk_positions,
     )
+
+
+def _check_one_sequence(model: VLM) -> None:
+    try:
+        attention.one_sequence(model.language_model)
+    except ValueError as error:
+        raise TactError(str(error)) from error
 
 
 def _train(

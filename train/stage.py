@@ -44,6 +44,11 @@ class Stage(pl.LightningModule):
         self.weights = {name: float(config.losses[name].get("weight", 1.0)) for name in terms}
         self.features, self.references, self.chunk = features, references, chunk
         self.register_buffer("words", words, persistent=False)
+        if config.flip and "tower" in config.train and not model.parts.encoder.flippable:
+            raise TactError(
+                "flip=true mirrors whole pictures; this model takes them in crops or patches. "
+                "Set the stage's flip=false"
+            )
         self.trainable = model.train_only([*config.train, *adversaries(config)])
         self._started = time.perf_counter()
 

@@ -1,18 +1,31 @@
-"""What differs between VLM families, one small file each, found by ``config.model_type``."""
+"""What differs between VLM families, one small file each, found by ``config.model_type``.
+
+A family's module has ``parts`` and, where the whole processor can't be made here, ``processor``.
+"""
 
 import importlib
 from typing import Any, Protocol
 
 from models.parts import Parts
 
-FILES = {"llava": "models.families.llava"}
+FILES = {
+    "gemma3": "models.families.gemma3",
+    "idefics3": "models.families.idefics3",
+    "internvl": "models.families.internvl",
+    "llava": "models.families.llava",
+    "llava_onevision": "models.families.llava_onevision",
+    "paligemma": "models.families.paligemma",
+    "qwen2_5_vl": "models.families.qwen2_5_vl",
+    "qwen3_vl": "models.families.qwen3_vl",
+    "smolvlm": "models.families.idefics3",
+}
 
 
 class Family(Protocol):
     """What a family's module gives."""
 
     def parts(self, whole: Any, processor: Any) -> Parts:
-        """The parts of an image-text model of this family."""
+        """The parts of an image-text model of this family; ValueError on what it can't have."""
         ...
 
 
@@ -25,3 +38,13 @@ def find(model_type: str) -> Family:
         )
     module: Any = importlib.import_module(FILES[model_type])
     return module  # type: ignore[no-any-return]
+
+
+def processor(model_type: str, id: str, *, revision: str | None) -> Any:
+    """The processor of a model of that family, by Hub id or folder; raises OSError, ValueError."""
+    load = getattr(find(model_type), "processor", None)
+    if load is not None:
+        return load(id, revision=revision)
+    from transformers import AutoProcessor
+
+    return AutoProcessor.from_pretrained(id, revision=revision)

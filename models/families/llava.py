@@ -2,47 +2,35 @@
 
 from typing import Any
 
-from torch import Tensor, nn
-
 from models.encoder import PictureEncoder
+from models.families import common
 from models.parts import Parts
-
-
-class Features(nn.Module):
-    """The tower, read at the layer that the projector was made for: pixels → (P, N, D)."""
-
-    def __init__(self, tower: nn.Module, *, layer: int, strategy: str) -> None:
-        super().__init__()
-        self.tower, self.layer, self.strategy = tower, layer, strategy
-
-    def forward(self, pixel_values: Tensor) -> Tensor:
-        out = self.tower(pixel_values=pixel_values, output_hidden_states=True)
-        features: Tensor = out.hidden_states[self.layer]
-        return features[:, 1:] if self.strategy == "default" else features
+from models.reading import Reading
+from models.towers import PictureTower
 
 
 def parts(whole: Any, processor: Any) -> Parts:
     """The parts of a ``LlavaForConditionalGeneration``; ValueError on several feature layers."""
-    config = whole.config
-    if not isinstance(config.vision_feature_layer, int):
-        raise ValueError(
-            f"vision_feature_layer={config.vision_feature_layer}: only one layer is supported"
-        )
-    vision = config.vision_config
+    config, vision = whole.config, whole.config.vision_config
+    strategy = config.vision_feature_select_strategy
+    tower = PictureTower(
+        whole.model.vision_tower,
+        layer=common.one_layer(config.vision_feature_layer),
+        strategy=strategy,
+    )
     positions = (vision.image_size // vision.patch_size) ** 2
+    if strategy == "full" and vision.model_type == "clip_vision_model":
+        positions += 1  # the class token
     encoder = PictureEncoder(
         tokenizer=processor.tokenizer,
         image_processor=processor.image_processor,
-        chat_template=_template(processor),
-        image_token=processor.image_token,
+        chat_template=common.template(processor),
+        image_token=common.image_token(whole, processor),
         tokens_per_picture=positions,
+        picture_shape=(3, vision.image_size, vision.image_size),
     )
     return Parts(
-        tower=Features(
-            whole.model.vision_tower,
-            layer=config.vision_feature_layer,
-            strategy=config.vision_feature_select_strategy,
-        ),
+        tower=tower,
         projector=whole.model.multi_modal_projector,
         language_model=whole.model.language_model,
         head=whole.lm_head,
@@ -50,17 +38,9 @@ def parts(whole: Any, processor: Any) -> Parts:
         feature_shape=(positions, vision.hidden_size),
         hidden_size=config.text_config.hidden_size,
         family="llava",
+        reading=Reading(config.image_token_id),
         whole=whole,
         processor=processor,
-        unused=("post_layernorm", "vision_model.head"),
+        causal=config.text_config,
+        unused=tower.unused(),
     )
-
-
-def _template(processor: Any) -> str:
-    template = processor.chat_template or processor.tokenizer.chat_template
-    if not template:
-        raise ValueError(
-            "the model's processor has no chat template: give one in its folder "
-            "(chat_template.jinja) or take an instruction-tuned model"
-        )
-    return str(template)

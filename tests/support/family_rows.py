@@ -1,0 +1,120 @@
+"""Rows, batches and log-probabilities of the tiny families, and the VLM around each."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import tiny_families
+import torch
+from PIL import Image
+from torch import Tensor
+
+from data.attributes import FREE, SENSITIVE
+from data.collate import Batch, Collator
+from data.encode import EncodedRow, encode
+from models import build, lora
+from models.vlm import VLM
+from train.terms import Step
+
+FAMILIES = [
+    "llava", "idefics3", "qwen2_5_vl",
+    *[pytest.param(name, marks=pytest.mark.system) for name in
+      ("gemma3", "internvl", "llava_onevision", "paligemma", "paligemma2", "qwen3_vl", "smolvlm")],
+]  # fmt: skip
+every_family = pytest.mark.parametrize("name", FAMILIES)
+both_kinds = pytest.mark.parametrize("kind", ["open", "private"])
+LORA = {"rank": 2, "alpha": 4, "dropout": 0.0, "targets": ["q_proj", "v_proj", "up_proj"]}
+CHOSEN = "a red coat , black hair ."
+REJECTED = "at the park , the person ."
+
+
+def family(name: str, kind: str, *, given: tuple[Any, Any] | None = None) -> VLM:
+    """The VLM of a tiny family, or around a model and processor that are given."""
+    whole, processor = given or tiny_families.make(name)
+    return build.vlm(
+        whole,
+        processor,
+        interface=kind,
+        bits=8,
+        tokens=2,
+        sensitive=SENSITIVE,
+        free=FREE,
+        readable=SENSITIVE,
+        adversaries=("linear",),
+        pairs="one_sequence",
+        seed=0,
+    ).eval()
+
+
+def picture(seed: int, *, px: int) -> Image.Image:
+    """Noise in a square of ``px``."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randint(0, 256, (px, px, 3), generator=generator, dtype=torch.uint8)
+    return Image.fromarray(values.numpy())
+
+
+def turn(role: str, words: str) -> dict[str, Any]:
+    return {"role": role, "content": words}
+
+
+def row(model: Any, *, seed: int = 0, pictures: int = 1, **columns: Any) -> EncodedRow:
+    """A row as ids: a system turn, a question with pictures, and what ``columns`` say."""
+    px = model.parts.encoder.picture_px or model.parts.encoder.picture_shape[-1]
+    prompt = [turn("system", "nothing shared ."), turn("user", "what is in the picture ?" * seed)]
+    if not columns:
+        columns = {
+            "chosen": [turn("assistant", CHOSEN)],
+            "rejected": [turn("assistant", REJECTED)],
+        }
+    images = [picture(10 * seed + i, px=px) for i in range(pictures)]
+    return encode(
+        {"row_id": str(seed), "images": images, "prompt": prompt, **columns}, model.parts.encoder
+    )
+
+
+def rows(model: Any, *, count: int = 2) -> list[EncodedRow]:
+    """Pairs of several lengths; the last has two pictures where the family takes several."""
+    many = min(2, model.parts.encoder.max_pictures)
+    return [row(model, seed=i + 1, pictures=many if i == count - 1 else 1) for i in range(count)]
+
+
+def collate(model: Any, encoded: Sequence[EncodedRow]) -> Batch:
+    return Collator(model.parts.encoder, index=lambda _: 0)(encoded)
+
+
+def one_answer(pair: EncodedRow, number: int) -> EncodedRow:
+    return replace(
+        pair,
+        answers=(pair.answers[number],),
+        supervised=(pair.supervised[number],),
+        emphasis=(pair.emphasis[number],),
+    )
+
+
+def logps(model: Any, encoded: Sequence[EncodedRow]) -> Tensor:
+    step = Step(
+        model=model,
+        batch=collate(model, encoded),
+        words=torch.zeros(0, 0),
+        progress=0.0,
+        train_tower=True,
+    )
+    return step.logps
+
+
+def attach(model: Any) -> None:
+    """An adapter that does something."""
+    lora.attach(model.language_model, **LORA)  # type: ignore[arg-type]
+    for parameter in lora.parameters(model.language_model):
+        torch.nn.init.normal_(parameter, std=0.1)
+
+
+def logits(model: Any, ids: list[int], pixels: Tensor) -> Tensor:
+    """All of ours for one row: (T, V)."""
+    both = torch.tensor([ids])
+    with torch.no_grad():
+        embeds = model.tokens(model.features(pixels)).embeds
+        hidden = model.hidden(both, torch.zeros_like(both), embeds)
+        result: Tensor = model.head(hidden[0])
+    return result
