@@ -3,7 +3,8 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,10 +22,9 @@ from lineage.errors import TactError
 
 NEUTRAL = (
     "run", "parent", "description", "steps", "stages", "checkpoints", "cache", "logger", "site",
-    "dry_run", "json",
+    "dry_run", "json", "trainer.threads", "trainer.progress", "trainer.log_every_steps",
+    "trainer.checkpoint_every_steps", "trainer.validate_every_steps",
 )  # fmt: skip
-NEUTRAL_TRAINER = ("threads", "progress", "log_every_steps", "checkpoint_every_steps",
-                   "validate_every_steps")  # fmt: skip
 ROOT = Path(__file__).resolve().parent
 
 
@@ -80,12 +80,36 @@ def from_yaml(path: Path) -> Config:
 
 def fingerprint(config: Config) -> str:
     """Hash of all that decides a run's figures: not its name, places, loggers or progress."""
-    plain = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config)))
-    for key in NEUTRAL:
-        del plain[key]
-    for key in NEUTRAL_TRAINER:
-        del plain["trainer"][key]
+    plain = told(config, without=NEUTRAL)
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def told(value: Any, *, without: Collection[str] = (), _at: str = "") -> Any:
+    """A config as plain values, less what is at its default and the keys ``without``.
+
+    So a key that a later version adds changes no hash of a config that says nothing of it.
+    """
+    if is_dataclass(value):
+        found = {}
+        for f in fields(value):
+            own, key = getattr(value, f.name), f"{_at}{f.name}"
+            if key not in without and own != _default(f):
+                kept = told(own, without=without, _at=f"{key}.")
+                if kept != {} or not is_dataclass(own):
+                    found[f.name] = kept
+        return found
+    if isinstance(value, dict):
+        return {key: told(each, without=without, _at=f"{_at}{key}.") for key, each in value.items()}
+    return value
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+def normal(path: Path) -> str:
+    """A stored config as this version writes it: keys that it lacks at their default."""
+    return to_yaml(from_yaml(path))
 
 
 def options(group: str) -> list[str]:

@@ -8,8 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from conf import compose, rules
 from conf.schema import Config
 from evaluation.claim_file import Claim
@@ -75,14 +73,8 @@ def config_sha256(claim: Claim) -> str:
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """The config without names of places."""
-    tree: dict[str, Any] = yaml.safe_load(compose.to_yaml(config))
-    for key in PLACE:
-        *above, last = key.split(".")
-        branch = tree
-        for name in above:
-            branch = branch[name]
-        branch.pop(last)
+    """The config without names of places, and without what is at its default."""
+    tree: dict[str, Any] = compose.told(config, without=PLACE)
     return tree
 
 
@@ -108,7 +100,7 @@ def state(one: Planned) -> str:
     if not path.exists():
         return MISSING
     if difference(
-        path.read_text(), compose.to_yaml(one.config),
+        compose.normal(path), compose.to_yaml(one.config),
         ignore=(*(key for key in PLACE if "." not in key), *PART, "threads", "progress"),
     ):  # fmt: skip
         return OTHER

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -114,14 +114,22 @@ class RunFolder:
         """Put the manifest in place, whole."""
         files.write_json(self.path / "manifest.json", asdict(manifest))
 
-    def keep_config(self, text: str, *, ignore: tuple[str, ...] = ()) -> None:
+    def keep_config(
+        self,
+        text: str,
+        *,
+        ignore: tuple[str, ...] = (),
+        stored: Callable[[Path], str] = Path.read_text,
+    ) -> None:
         """Write the resolved config, or refuse one that differs from what the run began with.
+
+        ``stored`` reads that, as the present version would write it.
 
         Keys that ``ignore`` names may differ (``lineage.difference`` says how it names them).
         """
         path = self.path / "config.yaml"
         if path.exists():
-            changed = difference(path.read_text(), text, ignore=ignore)
+            changed = difference(stored(path), text, ignore=ignore)
             if changed:
                 raise TactError(
                     f"run={self.name} began with another config:\n  "

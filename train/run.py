@@ -40,7 +40,7 @@ def execute(config: Config) -> dict[str, Any]:
         return {"run": config.run, "steps": config.stages or config.steps, "dry_run": True}
     run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
-        run.keep_config(compose.to_yaml(config), ignore=HARMLESS)
+        run.keep_config(compose.to_yaml(config), ignore=HARMLESS, stored=compose.normal)
         _enter(config, run)
         splits = prepared.prepared(config)
         _check_people(config, splits)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conf import compose
-from conf.compose import ConfigError, load, options
+from conf.compose import ConfigError, fingerprint, load, normal, options, to_yaml, told
 from lineage.errors import TactError
 from lineage.run import RunFolder
 
@@ -147,3 +147,23 @@ def test_a_users_own_loss_source_and_stage_come_from_outside(
     assert target.function({"_target_": "mine.people", "path": "x"}, where="data.source")
     with pytest.raises(Exception, match="powr"):
         target.function({"_target_": "mine.loss", "powr": 1}, where="own")
+
+
+def test_a_fingerprint_is_of_what_is_told_and_not_of_defaults_names_or_places() -> None:
+    first = load(["experiment=demo", "run=a"])
+    same = load(["experiment=demo", "run=b", "cache=elsewhere", "trainer.threads=1"])
+    assert fingerprint(first) == fingerprint(same)
+    assert fingerprint(first) != fingerprint(load(["experiment=demo", "run=a", "seed=1"]))
+    plain = told(first)
+    assert (
+        "dropout" not in plain["model"].get("lora", {}) and plain["stage"]["align"]["steps"] == 800
+    )
+    first.report.people, other = 7, told(first)
+    assert told(first)["report"]["people"] == 7 and "people" not in other.get("report", {})
+
+
+def test_a_stored_config_without_a_later_key_is_the_same(tmp_path: Path) -> None:
+    config = load(["experiment=demo", "run=a"])
+    text = to_yaml(config)
+    (tmp_path / "config.yaml").write_text(text.replace("  validate_every_steps: 0\n", ""))
+    assert normal(tmp_path / "config.yaml") == text
