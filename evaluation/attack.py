@@ -40,7 +40,7 @@ def attack(
         guess = attacker.fit(fit.read, fit.labels, held.read, held.labels, classes, seed)
         on_held = guess(held.read)
         for name in classes:
-            known = held.labels[name] >= 0
+            known = held.known(name)
             held_areas[name][attacker.name] = auc(held.labels[name][known], on_held[name][known])
         guesses[attacker.name] = guess(test.read)
     chosen = {name: max(areas, key=lambda a: areas[a]) for name, areas in held_areas.items()}
@@ -52,7 +52,7 @@ def area(
 ) -> tuple[float, float, float]:
     """Area and interval of one attacker, or of the chosen one."""
     guess = attacked.guesses[attacker or attacked.chosen[attribute]][attribute]
-    known = test.labels[attribute] >= 0
+    known = test.known(attribute)
     people = [who for who, is_known in zip(test.people, known, strict=True) if is_known]
     return auc_interval(test.labels[attribute][known], guess[known], people)
 
@@ -70,7 +70,7 @@ def measures(
     """The chosen attacker of every attribute; with ``each``, every attacker too."""
     made = []
     for attribute, chosen in attacked.chosen.items():
-        people = test.knowing(attribute).count
+        people = test.count_knowing(attribute)
         note = f"fitted on {attacked.people} people"
         for attacker in attacked.guesses if each else ():
             value, low, high = area(attacked, attribute, test, attacker=attacker)

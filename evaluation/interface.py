@@ -104,9 +104,10 @@ def _facts(
     done = attack.attack(reader, fit, asked, classes=classes, seed=seed)
     made = []
     for name in classes:
-        known = asked.knowing(name)
-        guess = done.best(name)[asked.labels[name] >= 0]
-        value, low, high, n = rate(list(guess.argmax(1) == known.labels[name]), known.people)
+        known = asked.known(name)
+        hits = done.best(name)[known].argmax(1) == asked.labels[name][known]
+        people = np.asarray(asked.people)[known].tolist()
+        value, low, high, n = rate(list(hits), people)
         made.append(
             Measure("interface", "fact_accuracy", name, value, low, high, n, "person",
                     attacker=done.chosen[name], chosen_on=attack.CHOSEN_ON, stage=stage, seed=seed)
@@ -192,7 +193,7 @@ def _over_people(
         for name in classes:
             value, low, high = attack.area(done, name, asked, attacker=mlp[0].name)
             made.append(Measure("curve", "attacker_auc", f"{name}/people={count}", value, low,
-                                high, asked.knowing(name).count, "person",
+                                high, asked.count_knowing(name), "person",
                                 attacker=mlp[0].name, stage=stage, seed=seed))  # fmt: skip
     return made
 

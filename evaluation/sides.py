@@ -32,9 +32,13 @@ class Side:
             self.read.rows(np.asarray(at, dtype=np.int64)),
         )
 
-    def knowing(self, attribute: str) -> "Side":
-        """The rows that are labelled with the attribute."""
-        return self.where(self.labels[attribute] >= 0)
+    def known(self, attribute: str) -> Bools:
+        """Which rows are labelled with the attribute."""
+        return np.asarray(self.labels[attribute] >= 0)
+
+    def count_knowing(self, attribute: str) -> int:
+        """How many people are labelled with it."""
+        return len(set(np.asarray(self.people)[self.known(attribute)]))
 
     def reading(self, read: Read) -> "Side":
         """The same people, seen otherwise."""
@@ -91,8 +95,11 @@ def attackable(attack: Side, test: Side, attributes: Sequence[str]) -> dict[str,
     """Attributes that both sides are labelled with in at least two classes → number of classes."""
     found = {}
     for name in attributes:
-        sides = [side.knowing(name) for side in (attack, test)]
-        if all(s.count >= FEWEST and len(set(s.labels[name])) > 1 for s in sides):
+        if all(
+            side.count_knowing(name) >= FEWEST
+            and len(set(side.labels[name][side.known(name)].tolist())) > 1
+            for side in (attack, test)
+        ):
             found[name] = len(CLASSES[name])
     return found
 
