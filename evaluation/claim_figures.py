@@ -17,6 +17,7 @@ from lineage.errors import TactError
 
 Record = dict[str, Any]
 Reports = Mapping[str, Mapping[int, Mapping[str, Any]]]  # run -> seed -> stage -> report
+CHANCE = 0.5  # of an AUC
 NONE = "none: the interval contains 0"
 
 
@@ -97,7 +98,10 @@ def _interval(
 
 
 def _mean(records: Sequence[Record]) -> float:
-    return float(np.mean([record["value"] for record in records]))
+    """The records' mean; a floor below chance is chance, which knowing nothing reaches."""
+    least = {"attacker_floor": CHANCE}
+    values = [max(record["value"], least.get(record["name"], -np.inf)) for record in records]
+    return float(np.mean(values))
 
 
 def _records(reading: Reading, reports: Reports, seed: int, *, label: str) -> list[Record]:

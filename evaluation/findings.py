@@ -117,7 +117,7 @@ def _leaks(measures: Sequence[Measure], bounds: Mapping[str, float]) -> Finding 
     status = OPEN if bound is None else MET if max(values.values()) <= bound else MISSED
     said = "" if bound is None else f" in more than {bound:.0%} of answers"
     return Finding(
-        f"Answers do not give away what was not shared{said}.", f"They do: {found}.", status
+        f"Answers do not give away what was not shared{said}.", f"Given away: {found}.", status
     )
 
 

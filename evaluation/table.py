@@ -8,12 +8,18 @@ from rich.table import Table
 from evaluation import records, stored, words
 from lineage.run import RunFolder
 
+ASIDE = (records.CONTROL, "strength", "curve")  # they stand on the page
+
 
 def show(run: RunFolder, *, quiet: bool = False) -> dict[str, Any]:
     """Print the table; returns stage → measure → value. Raises TactError."""
     made = stored.load(run)
     values: dict[str, dict[str, float]] = {
-        report["stage"]: {key(m): m["value"] for m in records.headline(report["measures"])}
+        report["stage"]: {
+            key(m): m["value"]
+            for m in records.headline(report["measures"])
+            if not m["suite"].startswith(ASIDE)
+        }
         for report in made
     }
     if not quiet:

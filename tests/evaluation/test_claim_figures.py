@@ -52,6 +52,16 @@ def test_a_difference_is_paired_by_seed() -> None:
     assert made["interval"] == "t over 3 seeds"
 
 
+def test_a_floor_below_chance_is_chance() -> None:
+    floor = Reading("off", "align", "interface", "attacker_floor", ("age",))
+    found = reports(off=[0.55])
+    for value, gap in ((0.43, 0.05), (0.52, 0.03)):
+        own = found["off"][0]["align"]["measures"]
+        own[2:] = [record(value, name="attacker_floor")]
+        made = figure(Figure("above", AUC, minus=floor), found, [0])
+        assert made["value"] == pytest.approx(gap)
+
+
 def test_a_gain_whose_interval_contains_zero_is_said_to_be_none() -> None:
     made = figure(
         Figure("gain", AUC, minus=ON), reports(off=OFF_VALUES, on=[0.61, 0.60, 0.64]), [0, 1, 2]
