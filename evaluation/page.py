@@ -12,7 +12,7 @@ from evaluation.words import words
 from lineage.errors import TactError
 
 VERSION = 2
-MARKS = {"proven": "■", "met": "✓", "missed": "✗", "open": "?"}
+MARKS = {"proven": "■", "met": "✓", "missed": "✗", "measured": "–", "open": "?"}
 
 
 def html(content: dict[str, Any], folder: Path) -> str:
