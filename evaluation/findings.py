@@ -15,8 +15,11 @@ NAMES = {"skin": "skin tone"}
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim, what was found, and how it stands: proven; met or missed, where the policy bounds it;
-    measured, where it doesn't; or open: nothing speaks for it."""
+    """A claim, what was found, and how it stands.
+
+    That is proven; met or missed, where the policy bounds it; measured, where it does not; or open,
+    where nothing speaks for it.
+    """
 
     claim: str
     found: str
