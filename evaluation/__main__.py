@@ -28,7 +28,7 @@ def main(words: list[str]) -> Any:
 
         return claims.door(words)
     given = options(words, ("run", "stage", "again", "checkpoints", "cache", "json"))
-    from evaluation import compare, report, table
+    from evaluation import table
     from lineage.errors import TactError
     from lineage.place import place
     from lineage.run import RunFolder
@@ -38,9 +38,13 @@ def main(words: list[str]) -> Any:
     folder = place(given.get("checkpoints", "checkpoints"))
     quiet = given.get("json") == "true"
     if verb == "compare":
+        from evaluation import compare
+
         return compare.compare(given["run"], checkpoints=folder, quiet=quiet)
     run = RunFolder.existing(given["run"], checkpoints=folder)
     if verb == "report":
+        from evaluation import report
+
         again = given.get("again") == "true"
         report.report(run, stage=given.get("stage"), cache=given.get("cache"), again=again)
     return table.show(run, quiet=quiet)
