@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from evaluation.scores import Floats, Ints
 
+MANY = 500  # rows from which trees hold some back to stop early
 WIDE = 256  # columns past which trees see principal components
 COMPONENTS = 64
 WIDTH = 128  # of the MLP
@@ -74,7 +75,7 @@ def attackers(views: Sequence[str]) -> list[Attacker]:
     return made
 
 
-def _separate(make: Callable[[tuple[int, ...], int], Any], view: str) -> Fit:
+def _separate(make: Callable[[Floats, Ints, int], Any], view: str) -> Fit:
     """One scikit-learn classifier an attribute."""
 
     def fit(
@@ -83,10 +84,10 @@ def _separate(make: Callable[[tuple[int, ...], int], Any], view: str) -> Fit:
         del held
         columns = own.views[view]
         known = {name: labels[name] >= 0 for name in classes}
-        fitted = {
-            name: make(columns.shape, seed).fit(columns[some], labels[name][some])
-            for name, some in known.items()
-        }
+        fitted = {}
+        for name, some in known.items():
+            x, y = columns[some], labels[name][some]
+            fitted[name] = make(x, y, seed).fit(x, y)
 
         def guess(read: Read) -> Guess:
             found: Guess = {}
@@ -100,18 +101,24 @@ def _separate(make: Callable[[tuple[int, ...], int], Any], view: str) -> Fit:
     return fit
 
 
-def _logistic(shape: tuple[int, ...], seed: int) -> Any:
-    del shape
+def _logistic(x: Floats, y: Ints, seed: int) -> Any:
+    del x, y
     return make_pipeline(
         StandardScaler(), LogisticRegression(C=0.1, max_iter=200, tol=1e-3, random_state=seed)
     )
 
 
-def _trees(shape: tuple[int, ...], seed: int) -> Any:
+def _trees(x: Floats, y: Ints, seed: int) -> Any:
+    counts = np.bincount(y)
+    enough = len(y) >= MANY and counts[counts > 0].min() >= MANY // 50
     trees = HistGradientBoostingClassifier(
-        max_iter=60, learning_rate=0.1, max_leaf_nodes=15, early_stopping=True, random_state=seed
+        max_iter=60,
+        learning_rate=0.1,
+        max_leaf_nodes=15,
+        early_stopping=bool(enough),
+        random_state=seed,
     )
-    rows, columns = shape
+    rows, columns = x.shape
     if columns <= WIDE:
         return trees
     few = min(COMPONENTS, rows // 4)

@@ -84,6 +84,11 @@ def test_people_on_both_sides_and_too_few_people_are_refused() -> None:
     own = side(0, told=nothing)
     with pytest.raises(TactError, match="the attacker's and the test's too"):
         sides.check(own, side(PEOPLE - 1, told=nothing), what="the interface")
+    small = own.where(np.arange(PEOPLE) < 40)  # some class of five may have a single row
+    rare = {**small.labels, "skin": np.r_[4, np.arange(39) % 4]}
+    small = Side(small.people, rare, small.read)
+    done = attack.attack(attackers(["bits", "tokens"]), small, own, classes={"skin": 5}, seed=0)
+    assert set(done.guesses) == {a.name for a in attackers(["bits", "tokens"])}
     few = own.where(np.arange(PEOPLE) < 12)
     with pytest.raises(TactError, match="needs 20 people on either side; the attack side has 12"):
         sides.check(few, side(9000, told=nothing), what="the interface")
