@@ -7,6 +7,7 @@ adversaries. A label of -1 is unknown and counts nothing.
 n rows, K tokens, w numbers a token, C classes.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -87,7 +89,9 @@ def _separate(make: Callable[[Floats, Ints, int], Any], view: str) -> Fit:
         fitted = {}
         for name, some in known.items():
             x, y = columns[some], labels[name][some]
-            fitted[name] = make(x, y, seed).fit(x, y)
+            with warnings.catch_warnings():  # what has not converged is regularised the more
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                fitted[name] = make(x, y, seed).fit(x, y)
 
         def guess(read: Read) -> Guess:
             found: Guess = {}

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from rich.console import Console
+from rich.progress import track
 
 from conf.schema import Config, ReportConfig
 from data.encode import prompt_text
@@ -74,7 +76,14 @@ class Answerer:
         new = {key: place for key, place in zip(keys, at, strict=True) if key not in self.said}
         order = sorted(new, key=lambda key: len(key[0]))
         size = self.settings.batch_size_rows
-        for start in range(0, len(order), size):
+        console = Console(stderr=True)
+        for start in track(
+            range(0, len(order), size),
+            "answering",
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        ):
             some = order[start : start + size]
             answers = greedy(
                 self.model,

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
+from datasets import disable_progress_bars
 
 from conf import compose
 from evaluation import findings, page, stored
@@ -39,6 +40,7 @@ def report(
         content: Content = files.read_json(there)
         if content.get("key") == key:
             return content
+    disable_progress_bars()
     torch.set_num_threads(config.trainer.threads)
     torch.set_flush_denormal(True)
     content = _content(Suites(config, run, stages, fresh=again), key)
