@@ -69,6 +69,8 @@ class Answerer:
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         """The answer to each row's prompt; rows of like length go together."""
+        if not rows:
+            return []
         encoder = self.model.parts.encoder
         prompts = encoder.encode([prompt_text(row, encoder) for row in rows])
         at = [self.pictures.number[row["picture_id"]] for row in rows]

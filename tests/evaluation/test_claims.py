@@ -84,7 +84,8 @@ def test_a_finished_run_is_read_and_never_run_again(trained: Bench) -> None:
     records = [
         {"run": "tiny", **record}
         for record in json.loads(report.read_text())["measures"]
-        if (record["name"], record["group"]) == ("leak_rate", "seen/nothing_shared")
+        if [record[key] for key in ("suite", "name", "group")]
+        == ["behaviour", "leak_rate", "seen/nothing_shared"]
     ]
     assert result["measures"] == records and len(records) == 1
     (figure,) = result["figures"]
