@@ -1,6 +1,7 @@
 """Pictures of one split with what the tower makes of them, and answers of a model about them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,20 +79,38 @@ class Answerer:
         new = {key: place for key, place in zip(keys, at, strict=True) if key not in self.said}
         order = sorted(new, key=lambda key: len(key[0]))
         size = self.settings.batch_size_rows
+        batches = [order[at : at + size] for at in range(0, len(order), size)]
         console = Console(stderr=True)
-        for start in track(
-            range(0, len(order), size),
+        for some, answers in track(
+            zip(batches, self._answered(batches, new), strict=True),
             "answering",
+            total=len(batches),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         ):
-            some = order[start : start + size]
-            answers = greedy(
-                self.model,
-                [key[0] for key in some],
-                self.pictures.features[[new[key] for key in some]],
-                max_new_tokens=self.settings.max_new_tokens,
-            )
             self.said.update(zip(some, answers, strict=True))
         return [self.said[key] for key in keys]
+
+    def _answered(
+        self, batches: Sequence[Sequence[Any]], place: Mapping[Any, int]
+    ) -> Iterator[list[str]]:
+        """Answers of each batch; batches side by side, since one alone leaves cores idle."""
+
+        def one(some: Sequence[Any]) -> list[str]:
+            return greedy(
+                self.model,
+                [key[0] for key in some],
+                self.pictures.features[[place[key] for key in some]],
+                max_new_tokens=self.settings.max_new_tokens,
+            )
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with ThreadPoolExecutor(
+                threads, initializer=torch.set_flush_denormal, initargs=(True,)
+            ) as pool:
+                yield from pool.map(one, batches)
+        finally:
+            torch.set_num_threads(threads)

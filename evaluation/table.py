@@ -10,6 +10,9 @@ from lineage.run import RunFolder
 
 ASIDE = (records.CONTROL, "strength", "curve")  # they stand on the page
 
+DETAIL = ("/facts/above_twin", "/advice/above_twin", "/elicitation/above_twin",
+          "/stereotype/above_twin", "/advice", "/elicitation", "/stereotype")  # fmt: skip
+
 
 def show(run: RunFolder, *, quiet: bool = False) -> dict[str, Any]:
     """Print the table; returns stage → measure → value. Raises TactError."""
@@ -18,7 +21,7 @@ def show(run: RunFolder, *, quiet: bool = False) -> dict[str, Any]:
         report["stage"]: {
             key(m): m["value"]
             for m in records.headline(report["measures"])
-            if not m["suite"].startswith(ASIDE)
+            if not m["suite"].startswith(ASIDE) and not m["group"].endswith(DETAIL)
         }
         for report in made
     }
