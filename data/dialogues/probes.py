@@ -53,6 +53,8 @@ def probe_rows(
             rows += _personal(rng, labelled, str(kind), policy, phrasing, shared_too=also)
     for number, row in enumerate(rows):
         row["row_id"] = f"{row['picture_id']}:{phrasing}:{number}"
+    if not rows:
+        return Dataset.from_dict({name: [] for name in PROBES}, features=PROBES)
     return Dataset.from_list(rows, features=PROBES)
 
 
