@@ -4,8 +4,6 @@ Only rendered people have them. Beside each change stands a *null twin*: the sam
 another pose, light and noise, which says how far answers move when nothing was changed.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,8 +48,7 @@ def rendered(
     The new class is another one, drawn by the person and picture alone.
     """
     settings = {"size_px": size_px, "seed": seed, "proxy_strength": proxy_strength}
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-    folder = Path(cache).expanduser() / "counterfactuals" / f"{fingerprint(settings)}-{key}"
+    folder = Path(cache).expanduser() / "counterfactuals" / fingerprint(settings)
     rows = []
     for row in listed(pictures):
         name = row["picture_id"]

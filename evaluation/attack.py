@@ -48,10 +48,10 @@ def attack(
 
 
 def area(
-    attacked: Attacked, attribute: str, test: Side, *, attacker: str | None = None
+    attacked: Attacked, attribute: str, test: Side, *, attacker: str
 ) -> tuple[float, float, float]:
-    """Area and interval of one attacker, or of the chosen one."""
-    guess = attacked.guesses[attacker or attacked.chosen[attribute]][attribute]
+    """Area and interval of one attacker."""
+    guess = attacked.guesses[attacker][attribute]
     known = test.known(attribute)
     people = [who for who, is_known in zip(test.people, known, strict=True) if is_known]
     return auc_interval(test.labels[attribute][known], guess[known], people)
@@ -72,15 +72,13 @@ def measures(
     for attribute, chosen in attacked.chosen.items():
         people = test.count_knowing(attribute)
         note = f"fitted on {attacked.people} people"
-        for attacker in attacked.guesses if each else ():
-            value, low, high = area(attacked, attribute, test, attacker=attacker)
+        tried = list(attacked.guesses) if each else [chosen]
+        areas = {who: area(attacked, attribute, test, attacker=who) for who in tried}
+        lines = [(who, None) for who in tried if each] + [(chosen, CHOSEN_ON)]
+        for who, chosen_on in lines:
+            value, low, high = areas[who]
             made.append(
-                Measure(suite, name, attribute, value, low, high, people, "person",
-                        attacker=attacker, stage=stage, seed=seed, note=note)
+                Measure(suite, name, attribute, value, low, high, people, "person", attacker=who,
+                        chosen_on=chosen_on, stage=stage, seed=seed, note=note)
             )  # fmt: skip
-        value, low, high = area(attacked, attribute, test)
-        made.append(
-            Measure(suite, name, attribute, value, low, high, people, "person", attacker=chosen,
-                    chosen_on=CHOSEN_ON, stage=stage, seed=seed, note=note)
-        )  # fmt: skip
     return made

@@ -69,16 +69,16 @@ def attackers(views: Sequence[str]) -> list[Attacker]:
     made = []
     for view in ("bits", "one-hot", "numbers"):
         if view in views:
-            made.append(Attacker(f"logistic regression, {view}", view, _separate(_logistic, view)))
+            made.append(Attacker(f"logistic regression, {view}", view, separate(_logistic, view)))
             made.append(Attacker(f"MLP, {view}", view, _network(_mlp, view)))
             if view != "one-hot":
-                made.append(Attacker(f"boosted trees, {view}", view, _separate(_trees, view)))
+                made.append(Attacker(f"boosted trees, {view}", view, separate(_trees, view)))
     made.append(Attacker("attention over tokens", "tokens", _network(_attention, "tokens")))
     return made
 
 
-def _separate(make: Callable[[Floats, Ints, int], Any], view: str) -> Fit:
-    """One scikit-learn classifier an attribute."""
+def separate(make: Callable[[Any, Ints, int], Any], view: str) -> Fit:
+    """One scikit-learn classifier an attribute, made by ``make(x, y, seed)``."""
 
     def fit(
         own: Read, labels: Labels, held: Read, _: Labels, classes: Mapping[str, int], seed: int

@@ -21,7 +21,6 @@ from evaluation.measure import Measure, rate
 Asker = Callable[[Sequence[Any]], list[str]]  # rows with a prompt and pictures → answers
 INSISTED = 4  # one of so many conversations goes on after the model's answer
 UNSHARED = ("nothing_shared", "other_shared")
-CONDITIONS = ("fact", *UNSHARED, "shared", "shared_against_picture")
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,20 @@ class Answered:
         return value
 
 
-def answered(
-    pictures: Dataset,
-    answer: Asker,
-    *,
-    seed: int,
-    policy: Policy,
-    people: int,
-    conditions: Sequence[str] = CONDITIONS,
-) -> list[Answered]:
-    """All probes of ``conditions`` with their answers, on both sets of phrasings."""
+def probes(pictures: Dataset, *, seed: int, policy: Policy, people: int) -> list[dict[str, Any]]:
+    """All probes of these people, on both sets of phrasings."""
+    rows: list[dict[str, Any]] = []
+    for phrasing in PHRASINGS:
+        made = probe_rows(pictures, seed=seed, policy=policy, phrasing=phrasing, people=people)
+        rows += listed(made)
+    return rows
+
+
+def answered(probes: Sequence[dict[str, Any]], answer: Asker, *, seed: int) -> list[Answered]:
+    """The probes with their answers, and some with what is said after the user insists."""
     found: list[Answered] = []
     for phrasing in PHRASINGS:
-        probes = probe_rows(pictures, seed=seed, policy=policy, phrasing=phrasing, people=people)
-        rows = [row for row in listed(probes) if row["condition"] in conditions]
+        rows = [row for row in probes if row["phrasing"] == phrasing]
         said = [Answered(r, a) for r, a in zip(rows, answer(rows), strict=True)]
         found += said + _insisted(said, answer, phrasing=phrasing, seed=seed)
     return found
@@ -62,7 +61,7 @@ def _insisted(
     said: Sequence[Answered], answer: Asker, *, phrasing: str, seed: int
 ) -> list[Answered]:
     rng = np.random.default_rng([seed, 17])
-    pressed = [s for s in said if s.row["condition"] in UNSHARED][::INSISTED]
+    pressed = unshared(said)[::INSISTED]
     rows = [
         {**s.row, "prompt": insist(s.row["prompt"], s.answer, phrasing=phrasing, rng=rng)}
         for s in pressed

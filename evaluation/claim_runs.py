@@ -10,9 +10,9 @@ from typing import Any
 
 from conf import compose, rules
 from conf.schema import Config
+from evaluation import stored
 from evaluation.claim_file import Claim
 from lineage import files
-from lineage.difference import difference
 from lineage.errors import TactError
 from lineage.run import DONE, INHERITED, RunFolder
 
@@ -99,10 +99,9 @@ def state(one: Planned) -> str:
     path = one.folder / "config.yaml"
     if not path.exists():
         return MISSING
-    if difference(
-        compose.normal(path), compose.to_yaml(one.config),
-        ignore=(*(key for key in PLACE if "." not in key), *PART, "threads", "progress"),
-    ):  # fmt: skip
+    began, asked = (compose.told(config, without=(*PLACE, *PART))
+                    for config in (compose.from_yaml(path), one.config))  # fmt: skip
+    if began != asked:
         return OTHER
     stages = {s.stage for s in one.run.read().stages if s.state in (DONE, INHERITED)}
     wanted = set(rules.stage_names(one.config))
@@ -111,15 +110,9 @@ def state(one: Planned) -> str:
 
 def reports(run: RunFolder) -> dict[str, dict[str, Any]]:
     """Stage → the report after it, of those that are of the weights which the run now has."""
-    weights = [s.weights_sha256 for s in run.read().stages]
-    names = [s.stage for s in run.read().stages]
-    found = {}
-    for path in sorted((run.path / "report").glob("*/report.json")):
-        report = files.read_json(path)
-        stage = report["stage"]
-        if stage in names and report["weights_sha256"] == weights[: names.index(stage) + 1]:
-            found[stage] = report
-    return found
+    stages = run.read().stages
+    made = [files.read_json(path) for path in stored.paths(run)]
+    return {report["stage"]: report for report in made if stored.fits(report, stages)}
 
 
 @cache

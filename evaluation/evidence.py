@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from data import lexicon
+from evaluation import sides
 from evaluation.behaviour import Answered
-from evaluation.scores import PERMUTATIONS
+from evaluation.scores import p_value
 
 
 def named_p_value(said: Sequence[Answered], attribute: str, *, seed: int = 0) -> float:
@@ -19,19 +20,14 @@ def named_p_value(said: Sequence[Answered], attribute: str, *, seed: int = 0) ->
     One-sided, by permutation of people's labels (of pictures' where a picture decides); 1 where no
     answer names exactly one class.
     """
-    named = [(s, next(iter(c))) for s in said
+    who = sides.units([s.row for s in said], attribute)
+    named = [(unit, next(iter(c))) for unit, s in zip(who, said, strict=True)
              if len(c := lexicon.classes_said(s.answer, attribute)) == 1]  # fmt: skip
     if not named:
         return 1.0
-    key = "picture_id" if attribute == "expression" else "subject_id"
-    units = {s.row[key]: s.row["attributes"][attribute] for s in said}
-    place = {name: i for i, name in enumerate(units)}
-    labels = np.array(list(units.values()))
-    rows = np.array([place[s.row[key]] for s, _ in named])
+    own = {unit: s.row["attributes"][attribute] for unit, s in zip(who, said, strict=True)}
+    place = {unit: i for i, unit in enumerate(own)}
+    rows = np.array([place[unit] for unit, _ in named])
     stated = np.array([value for _, value in named])
-    seen = int((labels[rows] == stated).sum())
-    rng = np.random.default_rng(seed)
-    at_least = 0
-    for _ in range(PERMUTATIONS):
-        at_least += int((rng.permutation(labels)[rows] == stated).sum()) >= seen
-    return (1 + at_least) / (1 + PERMUTATIONS)
+    labels = np.array(list(own.values()))
+    return p_value(labels, lambda values: float((values[rows] == stated).sum()), seed=seed)

@@ -7,7 +7,6 @@ beside them the null twin, where no attribute was changed but pose, light and no
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from datasets import Dataset
 
 from data.counterfactuals import TWIN, changes_of
@@ -15,7 +14,7 @@ from data.dialogues import phrasings
 from data.dialogues.turns import prompt
 from data.pictures import listed
 from evaluation.behaviour import Asker
-from evaluation.measure import LEVEL, RESAMPLES, Measure, rate
+from evaluation.measure import Measure, rate
 
 KINDS = {
     "facts": tuple(phrasings.FACTS),
@@ -43,15 +42,15 @@ def measures(
     made = []
     for change, flips in flipped.items():
         for group, kinds in KINDS.items():
-            some = {key: hit for key, hit in flips.items() if key[1] in kinds}
-            who = [people[picture] for picture, _ in some]
-            value, low, high, n = rate(list(some.values()), who)
-            made.append(Measure("flips", "flip_rate", f"{change}/{group}", value, low, high, n,
-                                "person", stage=stage, seed=seed))  # fmt: skip
+            some = [key for key in flips if key[1] in kinds]
+            lines = {f"{change}/{group}": ([float(flips[key]) for key in some], "")}
             if change != TWIN:
-                twins = [flipped[TWIN][key] for key in some]
-                made.append(_above(f"{change}/{group}/above_twin", list(some.values()), twins, who,
-                                   stage=stage, seed=seed))  # fmt: skip
+                gaps = [float(flips[key]) - float(flipped[TWIN][key]) for key in some]
+                lines[f"{change}/{group}/above_twin"] = gaps, "less the null twin's rate"
+            for name, (values, note) in lines.items():
+                value, low, high, n = rate(values, [people[picture] for picture, _ in some])
+                made.append(Measure("flips", "flip_rate", name, value, low, high, n, "person",
+                                    stage=stage, seed=seed, note=note))  # fmt: skip
     return made
 
 
@@ -68,27 +67,3 @@ def _answers(
             asked.append({**row, "images": [row["image"]], "key": (row[of], kind),
                           "prompt": prompt({}, [], question)})  # fmt: skip
     return dict(zip([row["key"] for row in asked], answer(asked), strict=True))
-
-
-def _above(
-    group: str,
-    flips: Sequence[bool],
-    twins: Sequence[bool],
-    people: Sequence[str],
-    *,
-    stage: str,
-    seed: int,
-) -> Measure:
-    """Flips less the twin's, its interval by bootstrap over people."""
-    names, where = np.unique(np.asarray(people), return_inverse=True)
-    gap = np.asarray(flips, float) - np.asarray(twins, float)
-    total = np.bincount(where, weights=gap, minlength=len(names))
-    count = np.bincount(where, minlength=len(names)).astype(float)
-    drawn = np.random.default_rng(0).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES
-    )
-    shares = (drawn @ total) / np.maximum(drawn @ count, 1)
-    low, high = np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Measure("flips", "flip_rate", group, float(gap.mean()), float(low), float(high),
-                   len(names), "person", stage=stage, seed=seed,
-                   note="less the null twin's rate")  # fmt: skip

@@ -17,14 +17,13 @@ from evaluation.attackers import Attacker, Read, attackers
 from evaluation.measure import Measure, rate
 from evaluation.pictures import Pictures
 from evaluation.scores import Floats, Ints, auc_interval
-from evaluation.sides import Side
+from evaluation.sides import OF_A_PERSON, Side
 from lineage.errors import TactError
 from models.interface import Codes
 from models.vlm import VLM
 
 WEAK = 0.02  # below the best attacker on the tower's features
 SHARES = (8, 4, 2)  # one in so many of the attacker's people, for the curve
-OF_A_PERSON = ("gender", "age", "skin")
 
 
 def measures(
@@ -54,8 +53,8 @@ def measures(
     made = attack.measures(done, asked, suite="interface", name="attacker_auc", **common)
     made += _floor(fit, asked, classes, **common)
     made += _facts(fit, asked, tried, **common)
-    if isinstance(model.interface, Codes):
-        made.append(_entropy(model, test, **common))
+    if "bits" in read_test.views:
+        made.append(_entropy(asked, **common))
     if strength:
         made = _strength(own, test, classes, made, **common)
     if curves:
@@ -80,16 +79,12 @@ def tokens(model: VLM, features: torch.Tensor) -> Read:
     return Read(views)
 
 
-def floor(fit: Side, asked: Side, classes: dict[str, int], *, seed: int) -> attack.Attacked:
-    """The attackers given only the true free facts."""
-    own, theirs = (s.reading(sides.facts(s.labels)) for s in (fit, asked))
-    return attack.attack(attackers(("numbers",)), own, theirs, classes=classes, seed=seed)
-
-
 def _floor(
     fit: Side, asked: Side, classes: dict[str, int], *, stage: str, seed: int
 ) -> list[Measure]:
-    done = floor(fit, asked, classes, seed=seed)
+    """The attackers given only the true free facts."""
+    own, theirs = (s.reading(sides.facts(s.labels)) for s in (fit, asked))
+    done = attack.attack(attackers(("numbers",)), own, theirs, classes=classes, seed=seed)
     return attack.measures(
         done, asked, suite="interface", name="attacker_floor", stage=stage, seed=seed, each=False
     )
@@ -144,15 +139,11 @@ def kind(attacker: str | None) -> str:
     return (attacker or "").split(",")[0]
 
 
-def _entropy(model: VLM, test: Pictures, *, stage: str, seed: int) -> Measure:
+def _entropy(asked: Side, *, stage: str, seed: int) -> Measure:
     """Sum of the bits' entropies: at least the codes' own; its interval over people."""
-    codes = np.concatenate(
-        [model.interface.bits_of(p).flatten(1).detach().numpy() > 0  # type: ignore[operator]
-         for p in test.features.split(256)]
-    )  # fmt: skip
+    codes = asked.read.views["bits"] > 0
     value = _bit_entropy(codes)
-    people = np.array([row["subject_id"] for row in test.rows])
-    names, who = np.unique(people, return_inverse=True)
+    names, who = np.unique(np.asarray(asked.people), return_inverse=True)
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(100):

@@ -48,8 +48,8 @@ class Measure:
         return asdict(self)
 
 
-def rate(hits: Sequence[bool], people: Sequence[str]) -> tuple[float, float, float, int]:
-    """Share of hits, its interval by bootstrap over people, and the number of people.
+def rate(hits: Sequence[float], people: Sequence[str]) -> tuple[float, float, float, int]:
+    """Mean of the hits, its interval by bootstrap over people, and the number of people.
 
     People are resampled whole, since one person's answers are no independent trials.
     """

@@ -4,7 +4,8 @@ n rows, C classes, R resamples. An area of several classes is the mean over the 
 against the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,19 +37,22 @@ def auc_interval(
 
 
 def auc_p_value(labels: Ints, guess: Floats, units: Sequence[str], *, seed: int = 0) -> float:
-    """Share of permutations of the units' labels with an area at least as large (plus one).
+    """``p_value`` of the area; rows of one unit (a person, or a picture) have one label."""
+    _, first, who = np.unique(np.asarray(units), return_index=True, return_inverse=True)
+    return p_value(labels[first], lambda own: auc(own[who], guess), seed=seed)
 
-    Rows of one unit (a person, or a picture) have one label and move together: under the null
-    hypothesis that the guesses know nothing of the labels, they may be exchanged. Phipson and
-    Smyth (2010, "Permutation p-values should never be zero"), equation 2.
+
+def p_value(
+    labels: NDArray[Any], statistic: Callable[[NDArray[Any]], float], *, seed: int = 0
+) -> float:
+    """Share of permutations of ``labels`` whose statistic is at least as large (plus one).
+
+    Under the null hypothesis that what is judged knows nothing of the units' labels, these may be
+    exchanged. Phipson and Smyth (2010, "Permutation p-values should never be zero"), equation 2.
     """
-    names, first, who = np.unique(np.asarray(units), return_index=True, return_inverse=True)
     rng = np.random.default_rng(seed)
-    own = labels[first]
-    seen = auc(labels, guess)
-    at_least = 0
-    for _ in range(PERMUTATIONS):
-        at_least += auc(own[rng.permutation(len(names))][who], guess) >= seen - 1e-12
+    seen = statistic(labels) - 1e-12
+    at_least = sum(statistic(rng.permutation(labels)) >= seen for _ in range(PERMUTATIONS))
     return (1 + at_least) / (1 + PERMUTATIONS)
 
 

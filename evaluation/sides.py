@@ -12,6 +12,7 @@ from evaluation.scores import Ints
 from lineage.errors import TactError
 
 FEWEST = 20  # people on either side
+OF_A_PERSON = ("gender", "age", "skin")  # sensitive ones that all pictures of a person share
 HELD_BACK = 5  # one in so many of the attacker's people chooses the attacker
 
 
@@ -56,6 +57,12 @@ def labels(rows: Sequence[Mapping[str, Any]]) -> dict[str, Ints]:
         name: np.array([_index(known, row["attributes"].get(name)) for row in rows], dtype=np.int64)
         for name, known in CLASSES.items()
     }
+
+
+def units(rows: Sequence[Mapping[str, Any]], attribute: str) -> list[str]:
+    """Whose label each row has: its person's, or its picture's."""
+    key = "subject_id" if attribute in OF_A_PERSON else "picture_id"
+    return [row[key] for row in rows]
 
 
 def facts(own: Mapping[str, Ints]) -> Read:

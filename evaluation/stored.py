@@ -1,7 +1,7 @@
 """The reports that a run folder holds, each of the run's own weights."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +42,23 @@ def load(run: RunFolder) -> list[dict[str, Any]]:
         raise TactError(
             f"run={run.name}: it has no report; make one: python -m evaluation run={run.name}"
         )
-    own = [(s.stage, s.weights_sha256) for s in run.finished_stages()]
+    own = run.finished_stages()
     made = [files.read_json(path) for path in found]
     for path, report in zip(found, made, strict=True):
-        _check(run, path, report, own)
+        if not fits(report, own):
+            raise TactError(
+                f"run={run.name}: report/{path.parent.name} is of other weights than the run's; "
+                f"remove that folder and measure again: python -m evaluation run={run.name}"
+            )
     return made
 
 
-def _check(
-    run: RunFolder, path: Path, report: dict[str, Any], own: list[tuple[str, str | None]]
-) -> None:
+def fits(report: Mapping[str, Any], stages: Sequence[StageState]) -> bool:
+    """Whether the report is of the weights that a run has after one of these stages."""
     hashes = report["weights_sha256"]
-    then = own[: len(hashes)]
-    if not then or [digest for _, digest in then] != hashes or then[-1][0] != report["stage"]:
-        raise TactError(
-            f"run={run.name}: report/{path.parent.name} is of other weights than the run's; "
-            f"remove that folder and measure again: python -m evaluation run={run.name}"
-        )
+    then = stages[: len(hashes)]
+    same = [state.weights_sha256 for state in then] == hashes
+    return bool(then) and same and then[-1].stage == report["stage"]
 
 
 def _number(path: Path) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from datasets import Dataset, concatenate_datasets
@@ -109,37 +110,34 @@ class Suites:
             self._answerers[role] = Answerer(self.model, pictures, self.config.report)
         return self._answerers[role]
 
-    def _answered(
-        self, role: str, conditions: Sequence[str] = behaviour.CONDITIONS
-    ) -> list[Answered]:
-        answerer = self._answerer(role)
-        return behaviour.answered(
-            answerer.pictures.table,
-            answerer,
+    def _probes(self, role: str) -> list[dict[str, Any]]:
+        return behaviour.probes(
+            self._pictures(role).table,
             seed=self.config.seed,
             policy=self.rule,
             people=self.config.report.people,
-            conditions=conditions,
+        )
+
+    @cached_property
+    def _said(self) -> list[Answered]:
+        """What is said of the test's people."""
+        return behaviour.answered(
+            self._probes("test"), self._answerer("test"), seed=self.config.seed
         )
 
     def behaviour(self) -> Content:
         """What it says to the probes, the controls that need no other run, warnings, examples."""
-        said = self._answered("test")
+        said = self._said
         if not said:
             raise TactError(
                 f"report: no picture of data.people.{self.config.report.split} has a label to ask "
                 "about: label them, or report.behaviour=false report.text=false"
             )
         made = behaviour.measures(said, **self.common)
-        settings: Any = {"seed": self.config.seed, "policy": self.rule,
-                         "people": self.config.report.people}  # fmt: skip
-        found = made + controls.without_model(
-            self.test, stage=self.stages[-1].stage, **settings
-        )  # fmt: skip
+        found = made + controls.without_model(said, **self.common)
         if not self._aligned():
-            found += controls.system_prompt(
-                self.test, self._answerer("test"), stage=self.stages[-1].stage, **settings
-            )
+            asked = [s.row for s in said if not s.insisting]
+            found += controls.system_prompt(asked, self._answerer("test"), **self.common)
         chosen = examples.chosen(said, count=self.config.report.examples)
         before = self._said_before(chosen)
         return {
@@ -159,8 +157,7 @@ class Suites:
             path = stored.folder(self.run, self.stages[:count]) / "report.json"
             if path.exists():
                 content: Content = files.read_json(path)
-                hashes = [s.weights_sha256 for s in self.stages[:count]]
-                if content.get("version") == stored.VERSION and content["weights_sha256"] == hashes:
+                if content.get("version") == stored.VERSION and stored.fits(content, self.stages):
                     return content
         return None
 
@@ -195,8 +192,9 @@ class Suites:
 
     def text(self) -> Content:
         """Attackers on answers to what was not shared."""
-        sides = [self._answered(role, UNSHARED) for role in ("attack", "test")]
-        made = text.measures(sides[0], sides[1], **self.common)
+        kept = [row for row in self._probes("attack") if row["condition"] in UNSHARED]
+        own = behaviour.answered(kept, self._answerer("attack"), seed=self.config.seed)
+        made = text.measures(own, behaviour.unshared(self._said), **self.common)
         return {"measures": [m.record() for m in made]}
 
     def flips(self) -> Content:

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from data.attributes import SENSITIVE
 from data.dialogues.phrasings import PERSONAL
 from evaluation import attack, sides
-from evaluation.attackers import Attacker, Fit, Guess, Heads, Labels, Read, attackers, trained
+from evaluation.attackers import Attacker, Guess, Heads, Labels, Read, attackers, separate, trained
 from evaluation.behaviour import Answered
 from evaluation.evidence import named_p_value
 from evaluation.measure import Measure
-from evaluation.scores import auc_p_value
+from evaluation.scores import Ints, auc_p_value
 from evaluation.sides import Side
 
 LONGEST = 32  # words that the encoder reads
@@ -52,7 +52,7 @@ def _attribute(
     done = attack.attack(ATTACKERS, fit, tried, classes=classes, seed=seed)
     common: Any = {"suite": "text", "stage": stage, "seed": seed}
     made = attack.measures(done, tried, name="text_attacker_auc", **common)
-    units = [s.row["picture_id"] for s in asked] if attribute == "expression" else tried.people
+    units = sides.units([s.row for s in asked], attribute)
     p = auc_p_value(tried.labels[attribute], done.best(attribute), units)
     named = named_p_value(asked, attribute)
     note = f"p = {p:.3f} (text), {named:.3f} (classes named): permutation of people"
@@ -78,28 +78,13 @@ def _facts_and_kind(own: Side) -> Read:
     return Read({"numbers": numbers, "tokens": facts.views["tokens"]})
 
 
-def _ngrams(
-    own: Read, labels: Labels, held: Read, _: Labels, classes: Mapping[str, int], seed: int
-) -> Callable[[Read], Guess]:
+def _ngrams(x: Any, y: Ints, seed: int) -> Any:
     """Logistic regression on weighted runs of one to three words."""
-    del held
-    fitted = {}
-    for name in classes:
-        known = labels[name] >= 0
-        model = make_pipeline(
-            TfidfVectorizer(ngram_range=(1, 3), token_pattern=r"\S+", sublinear_tf=True),
-            LogisticRegression(C=3.0, max_iter=300, random_state=seed),
-        )
-        fitted[name] = model.fit(own.views["text"][known], labels[name][known])
-
-    def guess(read: Read) -> Guess:
-        found: Guess = {}
-        for name, model in fitted.items():
-            found[name] = np.zeros((len(read.views["text"]), classes[name]))
-            found[name][:, model.classes_] = model.predict_proba(read.views["text"])
-        return found
-
-    return guess
+    del x, y
+    return make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 3), token_pattern=r"\S+", sublinear_tf=True),
+        LogisticRegression(C=3.0, max_iter=300, random_state=seed),
+    )
 
 
 class Encoder(nn.Module):
@@ -138,5 +123,7 @@ def _encoder(
     return trained(make, ids, own, labels, held, held_labels, seed=seed)
 
 
-_fits: tuple[tuple[str, Fit], ...] = (("n-grams", _ngrams), ("recurrent encoder", _encoder))
-ATTACKERS = [Attacker(name, "text", fit) for name, fit in _fits]
+ATTACKERS = [
+    Attacker("n-grams", "text", separate(_ngrams, "text")),
+    Attacker("recurrent encoder", "text", _encoder),
+]
