@@ -1,6 +1,8 @@
 """Tables of pictures: reading them without decoding, and parting them by person."""
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,3 +61,18 @@ def check_disjoint(splits: Mapping[str, Dataset]) -> None:
                     f"person {subject} is in the splits {home[subject]} and {split}: part the "
                     "source by subject_id, or leave the splitting to data.people"
                 )
+
+
+def identity(picture: Any) -> bytes:
+    """What a cache knows a picture by: its bytes, or its file's path, size and time of change.
+
+    The path alone will not do: another run may find another picture by the same name.
+    """
+    if isinstance(picture, Mapping):
+        if picture.get("bytes") is not None:
+            return hashlib.sha256(picture["bytes"]).digest()
+        picture = picture["path"]
+    if not isinstance(picture, str | Path):
+        return hashlib.sha256(picture.tobytes()).digest()
+    found = Path(picture).stat()
+    return f"{picture}\t{found.st_size}\t{found.st_mtime_ns}".encode()

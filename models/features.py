@@ -10,7 +10,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from data.collate import open_picture
+from data.pictures import identity
 from lineage import files
+from models import state
 from models.vlm import VLM
 
 
@@ -43,17 +45,7 @@ def cached_features(model: VLM, pictures: Sequence[Any], *, folder: Path) -> Ten
 
 def _fingerprint(model: VLM, pictures: Sequence[Any]) -> str:
     digest = hashlib.sha256(repr(model.parts.encoder.image_processor).encode())
-    for name, tensor in sorted(model.tower.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    digest.update(state.digest(model.tower.state_dict()))
     for picture in pictures:
-        digest.update(_identity(picture))
+        digest.update(identity(picture))
     return digest.hexdigest()[:24]
-
-
-def _identity(picture: Any) -> bytes:
-    if isinstance(picture, dict) and picture.get("bytes") is not None:
-        return hashlib.sha256(picture["bytes"]).digest()
-    path = Path(picture["path"] if isinstance(picture, dict) else picture)
-    found = path.stat()
-    return f"{path}\t{found.st_size}\t{found.st_mtime_ns}".encode()

@@ -6,6 +6,7 @@ weights before the next stage. One way serves training, evaluation and export, s
 the same numbers.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,6 +31,15 @@ def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
         if not name.startswith(ADVERSARIES)
     }
     files.write_bytes(path, save(kept))
+
+
+def digest(tensors: Mapping[str, Tensor]) -> bytes:
+    """SHA-256 of tensors by name: what a cache knows a model by."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return found.digest()
 
 
 def lay(model: VLM, path: Path, *, parts: Sequence[str] | None = None) -> None:

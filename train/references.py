@@ -3,14 +3,15 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from data.collate import Collator
+from data.pictures import identity
 from lineage import files
+from models import state
 from models.vlm import VLM
 from train.rows import EncodedSet
 from train.terms import Step
@@ -46,23 +47,10 @@ def cached(
 
 
 def fingerprint(model: VLM, encoded: EncodedSet) -> str:
-    """Hash of all weights and of all rows' ids and pictures, files by size and time as well."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    """Hash of all weights and of all rows' ids and pictures."""
+    digest = hashlib.sha256(state.digest(model.state_dict()))
     for row in encoded.rows:
         digest.update(repr((row.row_id, row.prompt, row.answers, row.pictures)).encode())
     for picture in encoded.pictures:
-        digest.update(repr(_state(picture)).encode())
+        digest.update(identity(picture))
     return digest.hexdigest()[:24]
-
-
-def _state(picture: Any) -> tuple[int, int] | None:
-    """Size and time of a picture's file: another run may find other pictures by the same names."""
-    path = picture.get("path") if isinstance(picture, Mapping) else picture
-    held = isinstance(picture, Mapping) and picture.get("bytes") is not None
-    if held or not isinstance(path, str | Path):
-        return None  # the row holds the picture itself
-    found = Path(path).stat()
-    return found.st_size, found.st_mtime_ns

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.attention import PAD, Blocks
-from models.encoder import PictureEncoder
 from models.families import common
 from models.parts import Parts
 from models.reading import Reading
@@ -40,16 +39,14 @@ def parts(whole: Any, processor: Any) -> Parts:
         [config.boi_token_index, config.eoi_token_index]
     )
     count = config.mm_tokens_per_image
-    return Parts(
+    return common.parts(
+        whole,
+        processor,
         tower=tower,
         projector=whole.model.multi_modal_projector,
-        language_model=whole.model.language_model,
-        head=whole.lm_head,
-        encoder=PictureEncoder(
-            tokenizer=processor.tokenizer,
-            image_processor=processor.image_processor,
-            chat_template=common.template(processor),
-            image_token=token,
+        encoder=common.encoder(
+            whole,
+            processor,
             tokens_per_picture=count,
             picture_shape=(3, vision.image_size, vision.image_size),
             written=begin,
@@ -57,11 +54,5 @@ def parts(whole: Any, processor: Any) -> Parts:
             max_pictures=common.MANY,
         ),
         feature_shape=((vision.image_size // vision.patch_size) ** 2, vision.hidden_size),
-        hidden_size=config.text_config.hidden_size,
-        family="gemma3",
         reading=PictureBlocks(config.image_token_id),
-        whole=whole,
-        processor=processor,
-        causal=config.text_config,
-        unused=tower.unused(),
     )

@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from models.encoder import PictureEncoder
 from models.families import common
 from models.parts import Parts
 from models.processor import picture_processor
@@ -46,16 +45,15 @@ def parts(whole: Any, processor: Any) -> Parts:
     tokens = positions // config.scale_factor**2
     token = common.image_token(whole, processor)
     crop_px = prepare.max_image_size["longest_edge"]
-    return Parts(
+    return common.parts(
+        whole,
+        processor,
         tower=tower,
         projector=Connector(whole.model.connector, crops=crops),
         language_model=whole.model.text_model,
-        head=whole.lm_head,
-        encoder=PictureEncoder(
-            tokenizer=processor.tokenizer,
-            image_processor=prepare,
-            chat_template=common.template(processor),
-            image_token=token,
+        encoder=common.encoder(
+            whole,
+            processor,
             tokens_per_picture=tokens * crops,
             picture_shape=(crops, 3, crop_px, crop_px) if side else (3, crop_px, crop_px),
             picture_px=crop_px * side if side else None,
@@ -63,13 +61,7 @@ def parts(whole: Any, processor: Any) -> Parts:
             max_pictures=common.MANY,
         ),
         feature_shape=(positions * crops, vision.hidden_size),
-        hidden_size=config.text_config.hidden_size,
-        family=config.model_type,
         reading=Reading(config.image_token_id),
-        whole=whole,
-        processor=processor,
-        causal=config.text_config,
-        unused=tower.unused(),
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from models.encoder import PictureEncoder
 from models.families import common
 from models.parts import Parts
 from models.processor import picture_processor
@@ -48,19 +47,17 @@ def parts(whole: Any, processor: Any) -> Parts:
     count, token = int(positions * ratio**2), common.image_token(whole, processor)
     begin = getattr(words, "start_image_token", "<img>")
     end = getattr(words, "end_image_token", "</img>")
-    return Parts(
+    return common.parts(
+        whole,
+        processor,
         tower=tower,
         projector=Shuffled(
             whole.model.multi_modal_projector,
             shuffle=partial(type(whole.model).pixel_shuffle, None, scale_factor=ratio),
         ),
-        language_model=whole.model.language_model,
-        head=whole.lm_head,
-        encoder=PictureEncoder(
-            tokenizer=words,
-            image_processor=processor.image_processor,
-            chat_template=common.template(processor),
-            image_token=token,
+        encoder=common.encoder(
+            whole,
+            processor,
             tokens_per_picture=count,
             picture_shape=(3, px, px),
             picture_px=px,
@@ -68,11 +65,5 @@ def parts(whole: Any, processor: Any) -> Parts:
             max_pictures=common.MANY,
         ),
         feature_shape=(positions, vision.hidden_size),
-        hidden_size=config.text_config.hidden_size,
-        family="internvl",
         reading=Reading(config.image_token_id),
-        whole=whole,
-        processor=processor,
-        causal=config.text_config,
-        unused=tower.unused(),
     )

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor, nn
 from transformers.image_processing_utils import select_best_resolution
 
-from models.encoder import PictureEncoder
 from models.families import common
 from models.parts import Parts
 from models.processor import picture_processor
 from models.reading import Reading
-from models.towers import PictureTower
 
 processor = picture_processor
 
@@ -41,12 +39,7 @@ class Packed(nn.Module):
 def parts(whole: Any, processor: Any) -> Parts:
     """The parts of a ``LlavaOnevisionForConditionalGeneration``."""
     config, vision = whole.config, whole.config.vision_config
-    strategy = config.vision_feature_select_strategy
-    tower = PictureTower(
-        whole.model.vision_tower,
-        layer=common.one_layer(config.vision_feature_layer),
-        strategy=strategy,
-    )
+    tower = common.tower(whole)
     px = vision.image_size
     height, width = select_best_resolution((px, px), config.image_grid_pinpoints)
     crops = 1 + (height // px) * (width // px)
@@ -55,26 +48,18 @@ def parts(whole: Any, processor: Any) -> Parts:
     with torch.no_grad():
         blank = torch.zeros(1, positions * crops, vision.hidden_size, dtype=whole.dtype)
         count = packed(blank).shape[1]
-    return Parts(
+    return common.parts(
+        whole,
+        processor,
         tower=tower,
         projector=packed,
-        language_model=whole.model.language_model,
-        head=whole.lm_head,
-        encoder=PictureEncoder(
-            tokenizer=processor.tokenizer,
-            image_processor=processor.image_processor,
-            chat_template=common.template(processor),
-            image_token=common.image_token(whole, processor),
+        encoder=common.encoder(
+            whole,
+            processor,
             tokens_per_picture=count,
             picture_shape=(crops, 3, px, px),
             picture_px=px,
         ),
         feature_shape=(positions * crops, vision.hidden_size),
-        hidden_size=config.text_config.hidden_size,
-        family="llava_onevision",
         reading=Reading(config.image_token_id),
-        whole=whole,
-        processor=processor,
-        causal=config.text_config,
-        unused=tower.unused(),
     )

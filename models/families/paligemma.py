@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from models.attention import PROMPT, Blocks
-from models.encoder import PictureEncoder
 from models.families import common
 from models.parts import Parts
 from models.reading import Reading
@@ -65,27 +64,22 @@ def parts(whole: Any, processor: Any) -> Parts:
     cap = getattr(config.text_config, "final_logit_softcapping", None)
     causal = copy.deepcopy(config.text_config)
     causal.use_bidirectional_attention = False  # the private server reads words, causally
-    return Parts(
+    return common.parts(
+        whole,
+        processor,
         tower=tower,
         projector=whole.model.multi_modal_projector,
-        language_model=whole.model.language_model,
         head=CappedHead(whole.lm_head, cap=cap) if cap else whole.lm_head,
-        encoder=PictureEncoder(
-            tokenizer=processor.tokenizer,
-            image_processor=processor.image_processor,
+        encoder=common.encoder(
+            whole,
+            processor,
             chat_template=_template(processor),
-            image_token=common.image_token(whole, processor),
             tokens_per_picture=positions,
             picture_shape=(3, vision.image_size, vision.image_size),
         ),
         feature_shape=(positions, vision.hidden_size),
-        hidden_size=config.text_config.hidden_size,
-        family="paligemma",
         reading=PrefixReading(config.image_token_id),
-        whole=whole,
-        processor=processor,
         causal=causal,
-        unused=tower.unused(),
     )
 
 

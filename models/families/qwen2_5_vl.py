@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from transformers import Qwen2Config
 from transformers.vision_utils import get_vision_window_index
 
-from models.families import qwen_vl
+from models.families import common, qwen_vl
 from models.parts import Parts
 from models.processor import picture_processor
 from models.towers import PatchTower
@@ -42,19 +42,15 @@ def parts(whole: Any, processor: Any) -> Parts:
     encoder = qwen_vl.encoder(whole, processor)
     side = encoder.picture_px // config.vision_config.patch_size  # type: ignore[operator]
     tower = PatchTower(visual, grid=(side, side), mergers=("merger",))
-    return Parts(
+    return common.parts(
+        whole,
+        processor,
         tower=tower,
         projector=Merger(visual, grid=(side, side)),
-        language_model=whole.model.language_model,
-        head=whole.lm_head,
         encoder=encoder,
         feature_shape=(side**2, config.vision_config.hidden_size),
-        hidden_size=config.text_config.hidden_size,
-        family="qwen2_5_vl",
         reading=qwen_vl.GridReading(
             config.image_token_id, side=side // config.vision_config.spatial_merge_size
         ),
-        whole=whole,
-        processor=processor,
         causal=qwen_vl.causal(config.text_config, Qwen2Config),
     )

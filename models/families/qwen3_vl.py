@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Qwen3Config
 
-from models.families import qwen_vl
+from models.families import common, qwen_vl
 from models.parts import Parts
 from models.processor import picture_processor
 from models.towers import PatchTower
@@ -54,20 +54,16 @@ def parts(whole: Any, processor: Any) -> Parts:
     encoder = qwen_vl.encoder(whole, processor)
     side = encoder.picture_px // vision.patch_size  # type: ignore[operator]
     layers = tuple(vision.deepstack_visual_indexes)
-    return Parts(
+    return common.parts(
+        whole,
+        processor,
         tower=PatchTower(visual, grid=(side, side), mergers=MERGERS, layers=layers),
         projector=Mergers(visual),
-        language_model=whole.model.language_model,
-        head=whole.lm_head,
         encoder=encoder,
         feature_shape=(side**2, vision.hidden_size * (1 + len(layers))),
-        hidden_size=config.text_config.hidden_size,
-        family="qwen3_vl",
         reading=DeepReading(
             config.image_token_id, side=side // vision.spatial_merge_size, deep=len(layers)
         ),
-        whole=whole,
-        processor=processor,
         causal=qwen_vl.causal(config.text_config, Qwen3Config),
         deep=len(layers),
     )

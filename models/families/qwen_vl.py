@@ -61,11 +61,9 @@ def encoder(whole: Any, processor: Any) -> PictureEncoder:
         [config.vision_start_token_id, config.vision_end_token_id]
     )
     depth = 3 * prepare.temporal_patch_size * prepare.patch_size**2
-    return PictureEncoder(
-        tokenizer=processor.tokenizer,
-        image_processor=prepare,
-        chat_template=common.template(processor),
-        image_token=token,
+    return common.encoder(
+        whole,
+        processor,
         tokens_per_picture=count,
         picture_shape=(patches, depth),
         picture_px=px,
