@@ -48,10 +48,10 @@ def attack(
 
 
 def area(
-    attacked: Attacked, attribute: str, test: Side, *, attacker: str
+    attacked: Attacked, attribute: str, test: Side, *, attacker: str | None = None
 ) -> tuple[float, float, float]:
-    """Area and interval of one attacker."""
-    guess = attacked.guesses[attacker][attribute]
+    """Area and interval of one attacker, or of the chosen one."""
+    guess = attacked.guesses[attacker or attacked.chosen[attribute]][attribute]
     known = test.known(attribute)
     people = [who for who, is_known in zip(test.people, known, strict=True) if is_known]
     return auc_interval(test.labels[attribute][known], guess[known], people)
