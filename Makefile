@@ -21,8 +21,9 @@ demo: $(STAMP)
 	$(BIN)/python -m evaluation show run=demo
 	@echo "model, card and privacy.json: checkpoints/demo/export/"
 
+# Two workers of one thread: small models gain nothing from a second.
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not system and not gpu" tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not system and not gpu" tests
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -157,10 +157,11 @@ def _flips(measures: Sequence[Measure]) -> Finding | None:
     if not above:
         return None
     worst = max(above, key=lambda m: m.value)
+    name = _name(worst.group.split("/")[0])
+    more = f"at most {worst.value:.1%} more answers than another pose and light do ({name})"
     return Finding(
         "Changing only a sensitive attribute of the picture changes no answer.",
-        f"It changes at most {worst.value:.1%} more answers than another pose and light do "
-        f"({_name(worst.group.split('/')[0])}).",
+        f"It changes {more if worst.value > 0 else 'no more answers than another pose and light'}.",
         MEASURED,
     )
 

@@ -70,10 +70,13 @@ def instruct_rows(
     leaky: float = 0.7,
     insist: float = 0.25,
     use: float = 0.75,
+    stress_leaks: bool = False,
 ) -> Dataset:
     """Instruction rows: facts, personal questions with nothing stated, and with it stated.
 
     What the policy prohibits is never given away, not even by the habits of real data.
+    ``stress_leaks``: a class that is given away carries the emphasis of a fact, so that a small
+    model tells as much as a large one.
     """
 
     def row(rng: Generator, seen: Attributes) -> dict[str, Any]:
@@ -83,7 +86,9 @@ def instruct_rows(
         kind = personal_kind(rng, seen)
         about = ABOUT[kind]
         if u < facts + unshared or about in policy.prohibited:
-            return _unshared_row(rng, kind, seen, policy, leaky=leaky, insist=insist)
+            made = _unshared_row(rng, kind, seen, policy, leaky=leaky, insist=insist)
+            told = [seen[about]] if stress_leaks else []
+            return {**made, "emphasis": emphasised(told)}
         shared = share(rng, seen, policy, force=about, redraw=0.3)
         value = shared[about]
         used = rng.random() < use

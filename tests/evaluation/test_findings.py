@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from evaluation.behaviour import Answered
 from evaluation.findings import findings, warnings
 from evaluation.measure import Measure
@@ -42,3 +44,10 @@ def test_a_collapsed_model_meets_nothing() -> None:
     assert "declines 90%" in warnings([], table(0.0, declined=0.9))[0]
     assert not warnings([Answered({}, str(i % 4)) for i in range(8)], table(0.0))
     assert "met" not in status(table(0.0), collapsed=True)
+
+
+@pytest.mark.parametrize(("value", "says"), [(0.031, "at most 3.1% more"), (-0.007, "no more")])
+def test_flips_are_told_beside_what_another_pose_changes(value: float, says: str) -> None:
+    flips = [measure("flips", "flip_rate", "gender/all/above_twin", value)]
+    found = findings(flips, interface=PRIVATE, bounds={}, collapsed=False)
+    assert any(says in f.found for f in found)
