@@ -1,0 +1,1 @@
+"""Units, per-unit clipping, noise and the one ledger of a run."""

@@ -1,0 +1,165 @@
+"""Per-unit gradients of one backward pass, clipped and summed.
+
+U units, R rows of a layer's input. A unit is whom the guarantee is about (a person, or a row); its
+rows' gradients are summed before its norm is taken, so a person with four pictures, a preference
+pair or a picture in eight crops counts once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lineage.errors import TactError
+from privacy import rules
+from privacy.recorder import observe
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """Sum over the units of their gradients, each scaled to a norm of at most ``max_grad_norm``."""
+
+    sums: dict[str, Tensor]  # parameter → its shape, float32
+    norms: Tensor  # (U,) before clipping: private, as is all that is made of it without noise
+
+
+class PerUnit:
+    """Records per-unit gradients of every trainable parameter of ``model``.
+
+    Raises TactError where a trainable parameter belongs to a layer without an exact rule, or to
+    two layers. Use: ``begin``, any number of backward passes of a loss that is *summed* over rows,
+    ``clip``. Gradients of the observed parameters never reach ``.grad``.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.weights: dict[str, nn.Parameter] = {
+            n: p for n, p in model.named_parameters(remove_duplicate=False) if p.requires_grad
+        }
+        self.layers = dict(_observed(model, self.weights))
+        self._undo = [observe(layer, name, self) for name, layer in self.layers.items()]
+        self.units = 0
+
+    def close(self) -> None:
+        """Give the layers back as they were."""
+        while self._undo:
+            self._undo.pop()()
+
+    def begin(self, units: int, owners: Sequence[Tensor]) -> None:
+        """A new physical batch of ``units``; ``owners``: for each kind of row, (R,) its units.
+
+        A layer's input is matched to them by its number of rows. ValueError where two kinds have
+        as many rows and other owners: then a row's unit can't be told.
+        """
+        self.units, self._owner = units, {}
+        for owner in owners:
+            known = self._owner.setdefault(len(owner), owner)
+            if not torch.equal(known, owner):
+                raise ValueError(f"{len(owner)} rows belong to units in two ways")
+        self._sums: dict[str, Tensor] = {}
+        self._late: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def record(self, layer: str, x: Tensor, g: Tensor) -> None:
+        """One use of a layer; called in the backward pass."""
+        if len(x) not in self._owner:
+            raise TactError(
+                f"{layer}: its input has {len(x)} rows, and rows of this batch are "
+                f"{sorted(self._owner)}: it mixes rows, or packs them; it can't be trained with DP"
+            )
+        owner, kind = self._owner[len(x)], self.layers[layer]
+        g = g.float()
+        x = x if x.dtype in (torch.int32, torch.int64) else x.float()
+        if type(kind) is nn.Linear and layer not in self._sums and layer not in self._late:
+            width = int(torch.bincount(owner, minlength=1).max()) if len(owner) else 1
+            together = rules.by_position(x).shape[1] * width
+            if kind.bias is None and rules.ghost_is_cheaper(kind, together):
+                self._late[layer] = (self._by_unit(x, owner, width), self._by_unit(g, owner, width))
+                return
+        self._settle(layer)
+        self._add(layer, self._folded(rules.rule(kind)(kind, x, g), owner))  # type: ignore[misc]
+
+    def clip(self, max_grad_norm: float) -> Clipped:
+        """Sum of the units' gradients, each clipped to ``max_grad_norm`` over all parameters.
+
+        c_u = min(1, C / ‖g_u‖) (Abadi et al. 2016, "Deep learning with differential privacy",
+        algorithm 1).
+        """
+        norms = self._squared_norms().sqrt()
+        factor = (max_grad_norm / norms.clamp(min=1e-12)).clamp(max=1.0)
+        sums = {n: torch.zeros_like(p, dtype=torch.float32) for n, p in self.weights.items()}
+        for name, each in self._sums.items():
+            sums[name] = torch.tensordot(factor, each, dims=1)
+        for layer, (x, g) in self._late.items():
+            sums[_named(layer, "weight")] = rules.weighted_sum(x, g, factor)
+        return Clipped(sums, norms)
+
+    def gradients(self, unit: int) -> dict[str, Tensor]:
+        """One unit's gradient before clipping: for the check against a slow backward."""
+        for layer in list(self._late):
+            self._settle(layer)
+        return {name: each[unit] for name, each in self._sums.items()}
+
+    def _squared_norms(self) -> Tensor:
+        total = torch.zeros(self.units)
+        for each in self._sums.values():
+            total = total + each.flatten(1).square().sum(1)
+        for x, g in self._late.values():
+            total = total + rules.squared_norm(x, g)
+        return total
+
+    def _settle(self, layer: str) -> None:
+        """A layer that is used again needs its gradients, not norms that don't add up."""
+        if layer in self._late:
+            x, g = self._late.pop(layer)
+            self._add(layer, {"weight": g.transpose(1, 2) @ x})
+
+    def _add(self, layer: str, found: Mapping[str, Tensor]) -> None:
+        for own, each in found.items():
+            name = _named(layer, own)
+            if name in self.weights:
+                self._sums[name] = self._sums[name] + each if name in self._sums else each
+
+    def _folded(self, found: Mapping[str, Tensor], owner: Tensor) -> dict[str, Tensor]:
+        return {
+            name: torch.zeros(self.units, *each.shape[1:]).index_add_(0, owner, each)
+            for name, each in found.items()
+        }
+
+    def _by_unit(self, values: Tensor, owner: Tensor, width: int) -> Tensor:
+        """(R, …, D) → (U, width·T, D): a unit's rows one after the other, the rest zero."""
+        rows = rules.by_position(values)  # (R, T, D)
+        place = torch.zeros_like(owner)
+        for unit in torch.unique(owner).tolist():
+            own = owner == unit
+            place[own] = torch.arange(int(own.sum()))
+        made = rows.new_zeros(self.units, width, *rows.shape[1:])
+        made[owner, place] = rows
+        return made.flatten(1, 2)
+
+
+def _named(layer: str, parameter: str) -> str:
+    return f"{layer}.{parameter}" if layer else parameter
+
+
+def _observed(
+    model: nn.Module, weights: Mapping[str, nn.Parameter]
+) -> list[tuple[str, nn.Module]]:
+    """The layers that own the trainable parameters. Raises TactError."""
+    found, covered = [], set()
+    for name, layer in model.named_modules():
+        own = [_named(name, n) for n, p in layer.named_parameters(recurse=False) if p.requires_grad]
+        if not own:
+            continue
+        if rules.rule(layer) is None:
+            raise TactError(
+                f"{own[0]} trains, and {type(layer).__name__} has no exact per-unit rule: take it "
+                "out of the stage's train, or privacy.epsilon=null"
+            )
+        found.append((name, layer))
+        covered |= set(own)
+    held = [id(weights[name]) for name in covered]
+    if len(held) != len(set(held)):
+        raise TactError("two layers share a parameter that trains: DP needs it to be of one alone")
+    if missing := sorted(set(weights) - covered):
+        raise TactError(f"{missing[0]} trains and no layer that is called owns it")
+    return found

@@ -1,0 +1,182 @@
+"""Clipped sums against a slow loop of single-unit backwards, on every layer rule."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
+
+from lineage.errors import TactError
+from privacy.clipping import PerUnit
+
+ROWS, TIME, SIZE = 6, 5, 8
+OWNER = torch.tensor([0, 2, 1, 0, 2, 0])  # three units of three, one and two rows
+
+
+class Words(nn.Module):
+    """Ids → vectors; id 0 is padding."""
+
+    def __init__(self, then: nn.Module) -> None:
+        super().__init__()
+        self.table, self.then = nn.Embedding(11, SIZE, padding_idx=0), then
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.then(self.table(ids))
+
+
+class Twice(nn.Module):
+    """One layer used two times."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(torch.tanh(self.layer(x)))
+
+
+def numbers() -> Tensor:
+    return torch.randn(ROWS, TIME, SIZE)
+
+
+def ids() -> Tensor:
+    return torch.randint(0, 11, (ROWS, TIME))
+
+
+def pixels() -> Tensor:
+    return torch.randn(ROWS, 3, 8, 8)
+
+
+LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor]]] = {
+    "linear": (lambda: nn.Linear(SIZE, 3), numbers),
+    "ghost": (lambda: nn.Linear(SIZE, 300, bias=False), numbers),
+    "ghost twice": (lambda: Twice(nn.Linear(SIZE, SIZE, bias=False)), lambda: numbers()[:, :1]),
+    "vectors": (lambda: nn.Linear(SIZE, 3), lambda: numbers()[:, 0]),
+    "embedding": (lambda: Words(nn.Linear(SIZE, 3)), ids),
+    "layer norm": (lambda: nn.LayerNorm(SIZE), numbers),
+    "rms norm": (lambda: nn.RMSNorm(SIZE), numbers),
+    "llama": (lambda: LlamaRMSNorm(SIZE), numbers),
+    "gemma": (lambda: GemmaRMSNorm(SIZE), numbers),
+    "patches": (lambda: nn.Conv2d(3, 4, kernel_size=4, stride=4), pixels),
+    "deep": (
+        lambda: nn.Sequential(nn.Linear(SIZE, 40, bias=False), nn.GELU(), LlamaRMSNorm(40),
+                              nn.Linear(40, 2)),
+        numbers,
+    ),
+}  # fmt: skip
+every_layer = pytest.mark.parametrize("name", LAYERS)
+
+
+def made(name: str) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(3)
+    build, inputs = LAYERS[name]
+    model = build()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    return model, inputs()
+
+
+def loss(model: nn.Module, x: Tensor, again: Any = None) -> Tensor:
+    """A value a row, summed."""
+    out = model(x) if again is None else checkpoint(model, x, use_reentrant=again)
+    values = out.flatten(1)
+    return (values.sin() * torch.linspace(1, 2, values.shape[1])).sum()
+
+
+def slow(model: nn.Module, x: Tensor, owner: Tensor, *, norm: float) -> tuple[list[Tensor], Tensor]:
+    """Units one by one: the obvious way."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    total, norms = [torch.zeros_like(w) for w in weights], []
+    for unit in range(int(owner.max()) + 1):
+        grads = torch.autograd.grad(loss(model, x[owner == unit]), weights)
+        size = torch.sqrt(sum(g.square().sum() for g in grads))  # type: ignore[arg-type]
+        norms.append(size)
+        total = [t + g * min(1.0, norm / float(size)) for t, g in zip(total, grads, strict=True)]
+    return total, torch.stack(norms)
+
+
+def fast(model: nn.Module, x: Tensor, owner: Tensor, *, norm: float, again: Any = None) -> Any:
+    engine = PerUnit(model)
+    engine.begin(int(owner.max()) + 1, [owner])
+    if again is True:
+        x = x.requires_grad_()
+    loss(model, x, again).backward()
+    assert all(p.grad is None for p in model.parameters())
+    clipped = engine.clip(norm)
+    engine.close()
+    return [clipped.sums[n] for n, _ in model.named_parameters()], clipped.norms
+
+
+def assert_equal(found: list[Tensor], expected: list[Tensor]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).norm() <= 1e-6 * (other.norm() + 1e-6)
+
+
+@every_layer
+@pytest.mark.parametrize("norm", [0.5, 1e6])
+def test_clipped_sum_is_that_of_single_backwards(name: str, norm: float) -> None:
+    model, x = made(name)
+    expected, norms = slow(model, x, OWNER, norm=norm)
+    found, ours = fast(model, x, OWNER, norm=norm)
+    assert_equal(found, expected)
+    assert torch.allclose(ours, norms, rtol=1e-5)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_activation_checkpointing_changes_nothing(again: bool) -> None:
+    model, x = made("deep")
+    expected, _ = slow(model, x, OWNER, norm=0.5)
+    found, _ = fast(model, x, OWNER, norm=0.5, again=again)
+    assert_equal(found, expected)
+
+
+@every_layer
+def test_a_padding_of_units_and_their_order_change_nothing(name: str) -> None:
+    """Physical batches: the sum over all is the sum of the sums."""
+    model, x = made(name)
+    whole, _ = fast(model, x, OWNER, norm=0.5)
+    parts = [fast(model, x[OWNER == u], OWNER[OWNER == u] * 0, norm=0.5)[0] for u in range(3)]
+    assert_equal([sum(p) for p in zip(*parts, strict=True)], whole)  # type: ignore[arg-type]
+
+
+def test_the_layer_is_given_back() -> None:
+    model, x = made("deep")
+    before = model(x)
+    engine = PerUnit(model)
+    assert torch.equal(model(x), before)
+    engine.close()
+    model(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_a_layer_without_a_rule_is_refused_by_name() -> None:
+    with pytest.raises(TactError, match="BatchNorm1d has no exact per-unit rule"):
+        PerUnit(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)))
+    frozen = nn.Sequential(nn.Linear(4, 4), nn.GroupNorm(2, 4).requires_grad_(False))
+    PerUnit(frozen).close()
+
+
+def test_tied_weights_and_bare_parameters_are_refused() -> None:
+    tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    tied[1].weight = tied[0].weight
+    with pytest.raises(TactError, match="share"):
+        PerUnit(tied)
+    bare = nn.Linear(4, 4)
+    bare.extra = nn.ParameterList([nn.Parameter(torch.zeros(2))])
+    with pytest.raises(TactError, match="rule"):
+        PerUnit(bare)
+
+
+def test_rows_that_are_mixed_are_refused() -> None:
+    model = nn.Linear(SIZE, 2)
+    engine = PerUnit(model)
+    engine.begin(3, [OWNER])
+    with pytest.raises(TactError, match="mixes rows"):
+        model(numbers().mean(0, keepdim=True)).sum().backward()
+    with pytest.raises(ValueError, match="two ways"):
+        engine.begin(3, [OWNER, OWNER.flip(0)])
+    engine.close()
