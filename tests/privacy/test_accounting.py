@@ -1,0 +1,68 @@
+"""ε against dp_accounting's and Opacus' own figures."""
+
+import math
+
+import dp_accounting as dp
+import pytest
+
+from lineage.errors import TactError
+from privacy.accounting import Event, epsilon, noise_multiplier
+
+DELTA = 1e-5
+
+
+def event(rate: float, sigma: float, steps: int, stage: str = "instruct") -> Event:
+    return Event(stage, rate, sigma, 1.0, steps)
+
+
+PLANS = [
+    [event(0.032, 0.8, 200)],
+    [event(0.032, 1.0, 1000)],
+    [event(0.01, 0.7, 500)],
+    [event(0.05, 1.5, 400)],
+    [event(0.1, 2.0, 300)],
+    [event(0.02, 1.1, 2000)],
+    [event(0.004, 0.6, 1000)],
+    [event(0.2, 4.0, 500)],
+    [event(0.03, 0.9, 100)],
+    [event(0.032, 0.9, 200), event(0.016, 0.9, 300, "prefer")],
+    [event(0.01, 1.2, 500), event(0.05, 1.2, 100, "prefer"), event(0.02, 1.2, 50, "third")],
+    [event(0.1, 3.0, 100), event(0.032, 3.0, 900, "prefer")],
+]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_epsilon_is_opacus_prv_within_two_percent(plan: list[Event]) -> None:
+    from opacus.accountants import PRVAccountant
+
+    theirs = PRVAccountant()
+    theirs.history = [(e.noise_multiplier, e.sample_rate, e.steps) for e in plan]
+    assert epsilon(plan, delta=DELTA) == pytest.approx(theirs.get_epsilon(DELTA), rel=0.02)
+
+
+@pytest.mark.parametrize("plan", PLANS[-3:])
+def test_epsilon_is_dp_accountings_own_composition(plan: list[Event]) -> None:
+    theirs = dp.pld.PLDAccountant(
+        dp.NeighboringRelation.ADD_OR_REMOVE_ONE, value_discretization_interval=1e-3
+    )
+    for e in plan:
+        step = dp.PoissonSampledDpEvent(e.sample_rate, dp.GaussianDpEvent(e.noise_multiplier))
+        theirs.compose(step, e.steps)
+    assert epsilon(plan, delta=DELTA) == pytest.approx(theirs.get_epsilon(DELTA), rel=1e-9)
+    assert epsilon(plan, delta=DELTA, accountant="rdp") > epsilon(plan, delta=DELTA)
+
+
+def test_one_noise_for_all_stages_meets_the_budget() -> None:
+    plan = [event(0.032, 0.0, 100), event(0.032, 0.0, 100, "prefer")]
+    sigma = noise_multiplier(plan, epsilon=8.0, delta=DELTA)
+    spent = epsilon([Event(e.stage, e.sample_rate, sigma, 1.0, e.steps) for e in plan], delta=DELTA)
+    assert 7.9 < spent <= 8.0
+
+
+def test_no_noise_is_no_privacy_and_no_step_costs_nothing() -> None:
+    assert epsilon([event(0.1, 0.0, 1)], delta=DELTA) == math.inf
+    assert epsilon([event(0.1, 1.0, 0)], delta=DELTA) == 0.0
+    with pytest.raises(TactError, match="fewer steps"):
+        noise_multiplier([event(1.0, 0.0, 100_000)], epsilon=0.001, delta=DELTA)
+    with pytest.raises(ValueError, match="pld or rdp"):
+        epsilon([event(0.1, 1.0, 1)], delta=DELTA, accountant="gdp")
