@@ -16,6 +16,8 @@ def problems(config: Config) -> Iterator[str]:
         if name in config.stage:
             yield from _stage(name, config.stage[name], config)
     yield from _model(config)
+    if config.privacy.epsilon is not None:
+        yield from _privacy(config)
 
 
 def stage_names(config: Config) -> list[str]:
@@ -127,3 +129,57 @@ def _validation(config: Config) -> Iterator[str]:
             f"trainer.validate_every_steps={every} needs people to validate on: give "
             "data.people.validation and trainer.validation_rows, or set it to 0"
         )
+
+
+MIXING = ("train.terms.rate",)  # losses in which a row's value depends on other rows
+
+
+def _privacy(config: Config) -> Iterator[str]:
+    wanted = config.privacy
+    assert wanted.epsilon is not None
+    if wanted.epsilon <= 0:
+        yield f"privacy.epsilon={wanted.epsilon}: it must be above 0; null trains without DP"
+    if wanted.unit not in ("subject", "row"):
+        yield f"privacy.unit={wanted.unit}: choose subject or row"
+    if wanted.units is None or wanted.units < 1:
+        yield (
+            f"privacy.units={wanted.units}: give the public number of units (people, for "
+            "privacy.unit=subject) whom the private stages may read"
+        )
+    elif not 0 < wanted.delta < 1 / wanted.units:
+        yield (
+            f"privacy.delta={wanted.delta}: it must be above 0 and below 1/privacy.units = "
+            f"{1 / wanted.units:.2g}, or giving one unit's rows away would be allowed"
+        )
+    elif not 0 < wanted.expected_batch_units <= wanted.units:
+        yield (
+            f"privacy.expected_batch_units={wanted.expected_batch_units}: it must be above 0 and "
+            f"at most privacy.units={wanted.units}"
+        )
+    for name, value in (("max_grad_norm", wanted.max_grad_norm),
+                        ("rows_per_unit", wanted.rows_per_unit),
+                        ("physical_batch_rows", wanted.physical_batch_rows)):  # fmt: skip
+        if value <= 0:
+            yield f"privacy.{name}={value}: it must be above 0"
+    if config.model.lora.dropout:
+        yield f"model.lora.dropout={config.model.lora.dropout}: set it to 0 with privacy.epsilon"
+    for name in stage_names(config):
+        if name in config.stage and config.stage[name].people not in config.data.public:
+            yield from _private_stage(name, config.stage[name])
+
+
+def _private_stage(name: str, stage: StageConfig) -> Iterator[str]:
+    where = f"stage.{name}"
+    if stage.gradient_clip_norm:
+        yield (
+            f"{where}.gradient_clip_norm={stage.gradient_clip_norm}: privacy.max_grad_norm clips "
+            f"each unit instead; set {where}.gradient_clip_norm=0"
+        )
+    for loss, settings in stage.losses.items():
+        if settings.get("_target_") in MIXING and float(settings.get("weight", 1.0)):
+            yield (
+                f"{where}.losses.{loss}: it mixes rows, so no unit has a gradient of its own; "
+                "use it in a stage on public people"
+            )
+    if stage.flip:
+        yield f"{where}.flip=true: a replayed step would differ; set it to false"

@@ -83,6 +83,25 @@ class StageConfig:
 
 
 @dataclass
+class PrivacyConfig:
+    """Differential privacy of all stages on people who are not public; off where epsilon is null.
+
+    (ε, δ) with respect to adding or removing one unit. ``units`` is a public number: how many
+    there may be, never a count of private rows.
+    """
+
+    epsilon: float | None = None
+    delta: float = 1e-5
+    unit: str = "subject"  # subject | row
+    units: int | None = None
+    expected_batch_units: float = 256.0
+    rows_per_unit: int = 1  # of a unit in one step at most
+    max_grad_norm: float = 1.0  # of a unit's summed gradient
+    physical_batch_rows: int = 32  # rows in memory at once; changes nothing but memory
+    fixed_key: str | None = None  # for tests: whoever reads it subtracts the noise, so no ε holds
+
+
+@dataclass
 class TrainerConfig:
     """Loop, devices and what is written on the way."""
 
@@ -137,6 +156,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     stage: dict[str, StageConfig] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     logger: dict[str, Any] = field(default_factory=dict)

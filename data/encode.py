@@ -48,6 +48,7 @@ class EncodedRow:
     labels: dict[str, int]  # -1 where unknown
     unshared: tuple[bool, ...]  # by sensitive attribute
     scores: tuple[float, float, float, float]  # chosen and rejected: personalization, leakage
+    subject: str = ""  # who is in it; empty where the source names nobody
 
     def __len__(self) -> int:
         return len(self.prompt) + sum(len(answer) for answer in self.answers)
@@ -88,6 +89,7 @@ def encode(row: Mapping[str, Any], encoder: Encoder) -> EncodedRow:
         labels=labels(row.get("attributes") or {}),
         unshared=unshared(row.get("shared") or {}),
         scores=_scores(row),
+        subject=str(row.get("subject_id") or ""),
     )
 
 

@@ -110,13 +110,19 @@ def _picture(px: int | None) -> str:
 
 
 def privacy(
-    config: Config, manifest: Manifest, policy: Policy, report: dict[str, Any] | None
+    config: Config,
+    manifest: Manifest,
+    policy: Policy,
+    report: dict[str, Any] | None,
+    *,
+    ledger: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """``privacy.json``: stated, with what it does not cover."""
+    """``privacy.json``: stated, with what it does not cover. ``ledger``: of a run with DP."""
     private = config.model.interface.kind == "private"
     return {
         "version": 1,
-        "differential_privacy": {
+        "differential_privacy": ledger
+        or {
             "epsilon": None,
             "unit": "subject",
             "statement": "trained without differential privacy: no bound (epsilon is infinite)",

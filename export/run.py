@@ -12,6 +12,7 @@ from lineage import files
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from models import configured
+from privacy import verify
 
 
 def export(run: RunFolder) -> dict[str, Any]:
@@ -66,4 +67,12 @@ def _papers(folder: Path, config: Any, run: RunFolder, *, picture_px: int | None
         )
     text = card.card(config, manifest, rule, report, picture_px=picture_px)
     files.write_text(folder / "README.md", text)
-    files.write_json(folder / "privacy.json", card.privacy(config, manifest, rule, report))
+    stated = card.privacy(config, manifest, rule, report, ledger=_ledger(config, run))
+    files.write_json(folder / "privacy.json", stated)
+
+
+def _ledger(config: Any, run: RunFolder) -> dict[str, Any] | None:
+    """What the ledger states; None without DP. TactError where it holds for nobody."""
+    if config.privacy.epsilon is None:
+        return None
+    return verify.stated(config, run)

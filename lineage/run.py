@@ -27,6 +27,7 @@ class StageState:
     steps: int
     weights_sha256: str | None = None
     ended: str | None = None
+    public: bool = False  # whether all people whom it read are declared public
 
 
 @dataclass
@@ -144,11 +145,11 @@ class RunFolder:
         number = names.index(stage) + 1 if stage in names else len(names) + 1
         return self.path / "stages" / f"{number}-{stage}"
 
-    def begin(self, stage: str, *, trains: list[str], steps: int) -> Path:
+    def begin(self, stage: str, *, trains: list[str], steps: int, public: bool = False) -> Path:
         """Enter the stage into the manifest as running; returns its folder."""
         manifest = self.read()
         if stage not in [s.stage for s in manifest.stages]:
-            manifest.stages.append(StageState(stage, RUNNING, trains, steps))
+            manifest.stages.append(StageState(stage, RUNNING, trains, steps, public=public))
             self.write(manifest)
         folder = self.stage_dir(stage)
         folder.mkdir(parents=True, exist_ok=True)

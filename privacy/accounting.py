@@ -7,7 +7,7 @@ pessimistic where they are rounded; RDP (Mironov 2017) stands beside it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lineage.errors import TactError
@@ -45,16 +45,21 @@ def epsilon(events: Sequence[Event], *, delta: float, accountant: str = "pld") -
 
 
 def noise_multiplier(
-    plan: Sequence[Event], *, epsilon: float, delta: float, tolerance: float = 1e-3
+    plan: Sequence[Event],
+    *,
+    epsilon: float,
+    delta: float,
+    before: Sequence[Event] = (),
+    tolerance: float = 1e-3,
 ) -> float:
-    """The smallest common σ/C with which all of ``plan`` stays within ``epsilon``.
+    """The smallest common σ/C with which all of ``plan``, after ``before``, is within ``epsilon``.
 
-    The events' own noise plays no part. TactError where no noise below 200 is enough.
+    The plan's own noise plays no part. TactError where no noise below 200 is enough.
     """
     from dp_accounting import mechanism_calibration as calibration
 
     def event(sigma: float) -> Any:
-        return _composed([_with(e, sigma) for e in plan])
+        return _composed([*before, *[replace(e, noise_multiplier=sigma) for e in plan]])
 
     try:
         found = calibration.calibrate_dp_mechanism(
@@ -71,10 +76,6 @@ def noise_multiplier(
             f"({error}): take fewer steps, more units, or another epsilon"
         ) from error
     return float(found)
-
-
-def _with(event: Event, sigma: float) -> Event:
-    return Event(event.stage, event.sample_rate, sigma, event.max_grad_norm, event.steps)
 
 
 def _composed(events: Sequence[Event]) -> Any:

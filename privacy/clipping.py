@@ -51,7 +51,8 @@ class PerUnit:
         A layer's input is matched to them by its number of rows. ValueError where two kinds have
         as many rows and other owners: then a row's unit can't be told.
         """
-        self.units, self._owner = units, {}
+        self.units = units
+        self._owner: dict[int, Tensor] = {}
         for owner in owners:
             known = self._owner.setdefault(len(owner), owner)
             if not torch.equal(known, owner):
@@ -141,9 +142,7 @@ def _named(layer: str, parameter: str) -> str:
     return f"{layer}.{parameter}" if layer else parameter
 
 
-def _observed(
-    model: nn.Module, weights: Mapping[str, nn.Parameter]
-) -> list[tuple[str, nn.Module]]:
+def _observed(model: nn.Module, weights: Mapping[str, nn.Parameter]) -> list[tuple[str, nn.Module]]:
     """The layers that own the trainable parameters. Raises TactError."""
     found, covered = [], set()
     for name, layer in model.named_modules():

@@ -59,7 +59,7 @@ def by_row(layer: nn.Module, x: Tensor, g: Tensor) -> dict[str, Tensor]:
     plain.__dict__.pop("forward", None)  # an observed layer's would be observed again
 
     def of(row: Tensor, out: Tensor) -> Any:
-        _, pull = vjp(lambda w: functional_call(plain, w, (row.unsqueeze(0),)), weights)
+        pull = vjp(lambda w: functional_call(plain, w, (row.unsqueeze(0),)), weights)[1]
         return pull(out.unsqueeze(0))[0]
 
     found: dict[str, Tensor] = vmap(of)(x, g)

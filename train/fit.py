@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -20,12 +21,14 @@ from models import attention, configured, lora, state
 from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
-from train import references, validation
+from train import accounted, references, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
 from train.loggers import close, keep_metrics, loggers
+from train.private import PrivateStage, step_numbers
 from train.progress import Progress
 from train.rows import EncodedSet, encoded_set, loader, stage_rows
 from train.stage import Stage, Term
+from train.units import check_apart
 
 
 def fit(
@@ -35,7 +38,9 @@ def fit(
     _quiet()
     stage = config.stage[name]
     started = [*run.finished_stages()]
-    folder = run.begin(name, trains=list(stage.train), steps=stage.steps)
+    folder = run.begin(
+        name, trains=list(stage.train), steps=stage.steps, public=stage.people in config.data.public
+    )
     pl.seed_everything(config.seed * 1000 + len(started), verbose=False)
     model = configured.model(config.model, policy, seed=config.seed)
     configured.after(model, config.model, run, started, inherited_parts=config.parent_parts)
@@ -49,12 +54,21 @@ def fit(
         max_rejects=config.data.max_rejects,
         rejects=run.private / f"rejects-{name}.jsonl",
     )
-    module = _module(config, stage, model, encoded)
-    held = validation.held_out(config, stage, module, splits, policy, folder=folder)
+    held = None
+    if accounted.is_private(config, stage):  # a figure of private rows would not be accounted
+        check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
+        module: Stage = _module(config, stage, model, encoded, kind=PrivateStage)
+        assert isinstance(module, PrivateStage)
+        module.prepare(accounted.mechanism(config, name, run, encoded), encoded)
+    else:
+        module = _module(config, stage, model, encoded, kind=Stage)
+        held = validation.held_out(config, stage, module, splits, policy, folder=folder)
     _train(config, stage, module, encoded, folder, held)
     validation.conclude(config, stage, module, held, splits, policy, folder=folder)
     state.write(run.weights(name), {n: p for n, p in module.trainable.items()})
     run.end(name)
+    if accounted.is_private(config, stage):
+        accounted.close(config, run, name)
     (folder / LAST).unlink(missing_ok=True)
 
 
@@ -72,6 +86,8 @@ def _module(
     stage: StageConfig,
     model: VLM,
     encoded: EncodedSet,
+    *,
+    kind: type[Stage],
 ) -> Stage:
     if stage.columns == "preference" and config.model.pairs == "one_sequence":
         _check_one_sequence(model)
@@ -88,7 +104,7 @@ def _module(
             batch=stage.batch_size_rows,
         )
     size = int(model.language_model.get_input_embeddings().weight.shape[0])  # type: ignore
-    return Stage(
+    return kind(
         model,
         stage,
         terms=terms(stage),
@@ -119,15 +135,19 @@ def _train(
     encoder = module.model.parts.encoder
     last = folder / LAST
     start = steps_done(last)
-    batches = loader(
-        encoded,
-        encoder,
-        batch=stage.batch_size_rows,
-        steps=stage.steps,
-        seed=config.seed,
-        start=start,
-        pixels=module.features is None,
-    )
+    batches: Any
+    if isinstance(module, PrivateStage):
+        batches = step_numbers(start=start, steps=stage.steps)
+    else:
+        batches = loader(
+            encoded,
+            encoder,
+            batch=stage.batch_size_rows,
+            steps=stage.steps,
+            seed=config.seed,
+            start=start,
+            pixels=module.features is None,
+        )
     every = config.trainer.validate_every_steps
     watched = [validation.Validate(held, every=every)] if held and every else []
     keep_metrics(folder)

@@ -4,7 +4,6 @@ import sys
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from rich.console import Console
 
 console = Console(stderr=True)
@@ -33,18 +32,22 @@ class Progress(pl.Callback):
     ) -> None:
         """Move it on."""
         if self.bar is not None:
-            loss = float(trainer.callback_metrics.get("loss", torch.nan))
             self.bar.update(0, completed=trainer.global_step,
-                            description=f"{self.name}  loss {loss:.3f}")  # fmt: skip
+                            description=f"{self.name}{_loss(trainer, '  ')}")  # fmt: skip
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close it and say how it ended."""
-        loss = float(trainer.callback_metrics.get("loss", torch.nan))
         if self.shown:
-            console.print(f"{self.name}: {trainer.global_step} steps, loss {loss:.3f}")
+            console.print(f"{self.name}: {trainer.global_step} steps{_loss(trainer, ', ')}")
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Leave the terminal as it was."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+def _loss(trainer: pl.Trainer, before: str) -> str:
+    """The last loss; nothing where a stage keeps it to itself."""
+    loss = trainer.callback_metrics.get("loss")
+    return "" if loss is None else f"{before}loss {float(loss):.3f}"

@@ -16,6 +16,7 @@ from data.policy import Policy, policy
 from lineage.errors import TactError
 from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
+from train import accounted
 from train.fit import fit
 
 HARMLESS = (
@@ -45,10 +46,13 @@ def execute(config: Config) -> dict[str, Any]:
         splits = prepared.prepared(config)
         _check_people(config, splits)
         _note_data(config, run, splits)
+        if config.privacy.epsilon is not None:
+            accounted.ledger(config, run)  # a budget that can't be met ends here
         after: str | None = None
         for step in config.stages or config.steps:
             _step(config, step, run, splits, rule, after=after)
             after = after if step in rules.OTHER_STEPS else step
+        accounted.forget(config, run)
         manifest = run.read()
         manifest.finished = True
         run.write(manifest)

@@ -35,6 +35,7 @@ def preference_rows(
     unshared: float = 0.4,
     insist: float = 0.2,
     leak_true: float = 0.5,
+    rows_per_subject: int | None = None,
 ) -> Dataset:
     """Pairs both ways: not shared, declining beats leaking; shared, use beats refusal.
 
@@ -52,7 +53,8 @@ def preference_rows(
             return _unshared_pair(rng, kind, seen, policy, insist=insist, leak_true=leak_true)
         return _shared_pair(rng, kind, seen, policy)
 
-    return build(pictures, row, count=count, seed=seed, features=PREFERENCE)
+    return build(pictures, row, count=count, seed=seed, features=PREFERENCE,
+                 rows_per_subject=rows_per_subject)  # fmt: skip
 
 
 def _pair(

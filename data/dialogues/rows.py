@@ -37,6 +37,7 @@ def base_rows(
     policy: Policy,
     readback: float = 0.25,
     captions: float = 0.0,
+    rows_per_subject: int | None = None,
 ) -> Dataset:
     """Facts, what the system turn says read back, and (``open``) captions with attributes."""
 
@@ -56,7 +57,8 @@ def base_rows(
             return supervised("caption", "", {}, turns, list(told.values()))
         return _fact(rng, seen, policy)
 
-    return build(pictures, row, count=count, seed=seed, features=SUPERVISED)
+    return build(pictures, row, count=count, seed=seed, features=SUPERVISED,
+                 rows_per_subject=rows_per_subject)  # fmt: skip
 
 
 def instruct_rows(
@@ -71,6 +73,7 @@ def instruct_rows(
     insist: float = 0.25,
     use: float = 0.75,
     stress_leaks: bool = False,
+    rows_per_subject: int | None = None,
 ) -> Dataset:
     """Instruction rows: facts, personal questions with nothing stated, and with it stated.
 
@@ -96,7 +99,8 @@ def instruct_rows(
         turns = [(asked(rng, kind), answer)]
         return supervised(kind, about, shared, turns, [value] if used else [])
 
-    return build(pictures, row, count=count, seed=seed, features=SUPERVISED)
+    return build(pictures, row, count=count, seed=seed, features=SUPERVISED,
+                 rows_per_subject=rows_per_subject)  # fmt: skip
 
 
 def supervised(

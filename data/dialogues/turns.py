@@ -1,6 +1,7 @@
 """What rows are built of: what a user states, turns of a conversation, questions, the table."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,16 +98,22 @@ def build(
     count: int,
     seed: int,
     features: Any,
+    rows_per_subject: int | None = None,
 ) -> Dataset:
-    """``count`` rows, spread evenly over the pictures, pictures referred to and not copied."""
+    """``count`` rows, spread evenly over the pictures, pictures referred to and not copied.
+
+    ``rows_per_subject``: so many of each person instead, each person's from their own pictures and
+    the seed alone, as DP needs it.
+    """
     table = listed(pictures)
     if not table:
         raise DataError("a stage's rows: its split has no pictures; give it people in data.people")
-    rng = np.random.default_rng([seed, 7])
-    order = np.concatenate([rng.permutation(len(table)) for _ in range(-(-count // len(table)))])
+    if rows_per_subject is None:
+        drawn = _spread(table, count, seed)
+    else:
+        drawn = _of_each(table, rows_per_subject, seed)
     rows = []
-    for number, at in enumerate(order[:count]):
-        picture = table[int(at)]
+    for rng, number, picture in drawn:
         made = row(rng, picture["attributes"])
         made.update(
             row_id=f"{picture['picture_id']}:{number}",
@@ -117,3 +124,25 @@ def build(
         )
         rows.append(made)
     return Dataset.from_list(rows, features=features)
+
+
+Drawn = Iterator[tuple[Generator, int, dict[str, Any]]]
+
+
+def _spread(table: Sequence[dict[str, Any]], count: int, seed: int) -> Drawn:
+    rng = np.random.default_rng([seed, 7])
+    order = np.concatenate([rng.permutation(len(table)) for _ in range(-(-count // len(table)))])
+    for number, at in enumerate(order[:count]):
+        yield rng, number, table[int(at)]
+
+
+def _of_each(table: Sequence[dict[str, Any]], count: int, seed: int) -> Drawn:
+    people: dict[str, list[dict[str, Any]]] = {}
+    for picture in table:
+        people.setdefault(picture["subject_id"], []).append(picture)
+    for who, own in people.items():
+        name = hashlib.sha256(who.encode()).digest()[:8]
+        rng = np.random.default_rng([seed, 7, int.from_bytes(name, "big")])
+        order = rng.permutation(len(own))
+        for number in range(count):
+            yield rng, number, own[int(order[number % len(own)])]

@@ -1,0 +1,107 @@
+"""``ledger.json``: what a run has promised and what it has released, never less than was.
+
+A step is charged before its noise is drawn. The file holds no figure of private rows: rates, σ and
+steps are the config's, and steps are counted whatever was drawn in them.
+"""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lineage import files
+from lineage.errors import TactError
+from privacy.accounting import RELATION, Event, epsilon
+from privacy.plan import NOT_ACCOUNTED, Plan
+
+NAME = "ledger.json"
+VERSION = 1
+
+
+class Ledger:
+    """The ledger of one run folder. ``charge`` before each release, ``close`` after each stage."""
+
+    def __init__(self, folder: Path, content: dict[str, Any]) -> None:
+        self.path, self.content = folder / NAME, content
+
+    @classmethod
+    def begin(cls, folder: Path, plan: Plan, *, key_known: bool) -> "Ledger":
+        """The run's ledger, made if there is none; TactError where there is one of another plan."""
+        if (folder / NAME).exists():
+            found = cls.read(folder)
+            if found.content["plan"] != json.loads(json.dumps(plan.record())):
+                raise TactError(
+                    f"{NAME} is of another plan than this config's: restore the config, or begin "
+                    "another run"
+                )
+            return found
+        made = cls(folder, {
+            "version": VERSION, "relation": RELATION, "unit": plan.unit, "units": plan.units,
+            "delta": plan.delta, "plan": plan.record(), "key_known": key_known,
+            "charged": {e.stage: 0 for e in plan.events}, "weights_sha256": {},
+            "not_accounted": list(NOT_ACCOUNTED),
+        })  # fmt: skip
+        made._write()
+        return made
+
+    @classmethod
+    def read(cls, folder: Path) -> "Ledger":
+        """A ledger that is there; TactError where it is missing, cut off or changed by hand."""
+        content = files.read_json(folder / NAME)
+        if content.get("version") != VERSION:
+            raise TactError(f"{NAME}: version {content.get('version')}; this one reads {VERSION}")
+        if content.pop("digest", None) != _digest(content):
+            raise TactError(
+                f"{NAME} of run={folder.name} is not as it was written (its digest differs): no "
+                "epsilon can be told from it"
+            )
+        return cls(folder, content)
+
+    @property
+    def key_known(self) -> bool:
+        """Whether the noise can be subtracted by whoever reads the config."""
+        return bool(self.content["key_known"])
+
+    def events(self) -> list[Event]:
+        """What was charged, this run's parents included."""
+        plan = self.content["plan"]
+        before = [Event(**e) for e in plan["before"]]
+        charged = self.content["charged"]
+        return before + [replace(Event(**e), steps=charged[e["stage"]]) for e in plan["events"]]
+
+    def epsilon(self, *, accountant: str = "pld") -> float:
+        """ε of all that was charged, at the ledger's δ."""
+        return epsilon(self.events(), delta=self.content["delta"], accountant=accountant)
+
+    def charge(self, stage: str, steps: int) -> None:
+        """Have ``steps`` of ``stage`` charged, at least; on disk before this returns.
+
+        TactError where that is more than the plan has and would pass its ε.
+        """
+        charged = self.content["charged"]
+        if steps <= charged[stage]:
+            return
+        plan = self.content["plan"]
+        planned = next(e["steps"] for e in plan["events"] if e["stage"] == stage)
+        before, charged[stage] = charged[stage], steps
+        if steps > planned and self.epsilon() > plan["epsilon"]:
+            charged[stage] = before
+            raise TactError(
+                f"stage {stage}: another step would pass epsilon={plan['epsilon']} (steps that "
+                "were replayed differently are charged again): the run ends here"
+            )
+        self._write()
+
+    def close(self, stage: str, weights_sha256: str) -> None:
+        """Note whose weights the stage's charges are."""
+        self.content["weights_sha256"][stage] = weights_sha256
+        self._write()
+
+    def _write(self) -> None:
+        files.write_json(self.path, {**self.content, "digest": _digest(self.content)})
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,55 @@
+"""Whether a run's ledger, config, manifest and weights tell one story."""
+
+from typing import Any
+
+from conf.schema import Config
+from lineage.errors import TactError
+from lineage.run import RunFolder
+from privacy.accounting import RELATION
+from privacy.ledger import NAME, Ledger
+from privacy.plan import private_stages
+
+
+def verified(config: Config, run: RunFolder) -> Ledger:
+    """The run's ledger. TactError names what doesn't fit: file, plan, steps or weights."""
+    ledger = Ledger.read(run.path)
+    charged, weights = ledger.content["charged"], ledger.content["weights_sha256"]
+    wanted = private_stages(config)
+    if sorted(charged) != sorted(wanted):
+        raise TactError(f"{NAME} is of stages {sorted(charged)}, the config's are {wanted}")
+    for state in run.finished_stages():
+        if state.stage not in wanted:
+            continue
+        if charged[state.stage] < state.steps:
+            raise TactError(
+                f"{NAME}: stage {state.stage} took {state.steps} steps and {charged[state.stage]} "
+                "are charged"
+            )
+        if weights.get(state.stage) != state.weights_sha256:
+            raise TactError(f"{NAME}: stage {state.stage} has other weights than those charged")
+    return ledger
+
+
+def stated(config: Config, run: RunFolder) -> dict[str, Any]:
+    """What an export may say of ε. TactError where the key is known or the ledger doesn't fit."""
+    ledger = verified(config, run)
+    if ledger.key_known:
+        raise TactError(
+            "epsilon is not valid: key known (privacy.fixed_key is for tests); train without it"
+        )
+    content = ledger.content
+    return {
+        "epsilon": ledger.epsilon(),
+        "epsilon_rdp": ledger.epsilon(accountant="rdp"),
+        "delta": content["delta"],
+        "unit": content["unit"],
+        "relation": RELATION,
+        "units": content["units"],
+        "events": content["plan"]["before"] + content["plan"]["events"],
+        "charged_steps": content["charged"],
+        "not_accounted": content["not_accounted"],
+        "statement": (
+            f"({ledger.epsilon():.3g}, {content['delta']:g})-DP with respect to adding or removing "
+            f"one {content['unit']}, for the stages on people who are not public"
+        ),
+    }

@@ -1,0 +1,134 @@
+"""Private stages by the real door: ledger, key, replays, and what stays in ``private/``."""
+
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conf.compose import ConfigError, load
+from lineage.errors import TactError
+from lineage.run import RunFolder
+from privacy import keys, verify
+from privacy.ledger import Ledger
+from train.run import execute
+
+Words = Callable[..., list[str]]
+DP = [
+    "privacy.epsilon=8", "privacy.units=30", "privacy.expected_batch_units=6",
+    "privacy.delta=1e-3", "privacy.physical_batch_rows=4", "steps=[base_language,instruct]",
+    "+stage.instruct.rows.rows_per_subject=2", "stage.instruct.gradient_clip_norm=0",
+    "stage.instruct.steps=6", "stage.base_language.steps=3",
+]  # fmt: skip
+
+
+def test_a_private_stage_from_ledger_to_forgotten_key(short: Words, tmp_path: Path) -> None:
+    words = short(*DP, "run=dp")
+    execute(load(words))
+    run = RunFolder.existing("dp", checkpoints=tmp_path)
+    config = load(words)
+    ledger = verify.verified(config, run)
+    assert ledger.content["charged"] == {"instruct": 6}
+    assert 0 < ledger.epsilon() <= 8.0
+    stated = verify.stated(config, run)
+    assert stated["unit"] == "subject" and "adding or removing" in stated["statement"]
+    assert not (run.private / keys.NAME).exists()
+    own = run.private / "metrics-instruct.jsonl"
+    lines = [json.loads(line) for line in own.read_text().splitlines()]
+    assert len(lines) == 6 and stat.S_IMODE(own.stat().st_mode) == 0o600
+    public = (run.path / "stages" / "2-instruct").rglob("*")
+    assert not any("loss" in p.read_text(errors="replace") for p in public if p.suffix == ".csv")
+
+
+def test_a_fixed_key_gives_no_epsilon(short: Words, tmp_path: Path) -> None:
+    words = short(*DP, "run=known", "privacy.fixed_key=x")
+    execute(load(words))
+    with pytest.raises(TactError, match="epsilon is not valid: key known"):
+        verify.stated(load(words), RunFolder.existing("known", checkpoints=tmp_path))
+
+
+def test_a_killed_stage_ends_with_the_same_weights_and_ledger(short: Words, tmp_path: Path) -> None:
+    def run(name: str, *more: str) -> subprocess.CompletedProcess[str]:
+        words = short(*DP, f"run={name}", "privacy.fixed_key=same", "stage.instruct.steps=9",
+                      "trainer.checkpoint_every_steps=4", *more)  # fmt: skip
+        command = [
+            sys.executable,
+            "-c",
+            KILLED if more else WHOLE,
+            *words[: len(words) - len(more)],
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run("whole").returncode == 0
+    assert run("killed", "kill").returncode == -9
+    folder = RunFolder.existing("killed", checkpoints=tmp_path)
+    half = Ledger.read(folder.path).content["charged"]["instruct"]
+    assert half >= 6  # six were released before it died
+    done = run("killed")
+    assert done.returncode == 0, done.stderr
+    whole = RunFolder.existing("whole", checkpoints=tmp_path)
+    assert Ledger.read(folder.path).content["charged"] == {"instruct": 9}
+    weights = [r.read().stages[-1].weights_sha256 for r in (whole, folder)]
+    assert weights[0] == weights[1]
+
+
+WHOLE = "import sys; from conf.compose import load; from train.run import execute\n" \
+        "execute(load(sys.argv[1:]))"  # fmt: skip
+KILLED = """
+import os, signal, sys
+from conf.compose import load
+from train.private import PrivateStage
+from train.run import execute
+
+release = PrivateStage._release
+
+def dies(self, step):
+    if step == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return release(self, step)
+
+PrivateStage._release = dies
+execute(load(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["privacy.units=null"], "public number of units"),
+        (["privacy.delta=0.04"], "below 1/privacy.units"),
+        (["privacy.epsilon=-1"], "above 0"),
+        (["stage.instruct.gradient_clip_norm=1"], "set stage.instruct.gradient_clip_norm=0"),
+        (["model.lora.dropout=0.1"], "dropout"),
+        (["+stage.instruct.losses.rate={_target_: train.terms.rate}"], "mixes rows"),
+        (["privacy.unit=picture"], "choose subject or row"),
+    ],
+)
+def test_what_dp_cannot_hold_for_is_refused(short: Words, words: list[str], says: str) -> None:
+    with pytest.raises((ConfigError, TactError), match=says):
+        load(short(*DP, "run=x", *words))
+
+
+def test_rows_that_depend_on_others_are_refused(short: Words) -> None:
+    words = [w for w in short(*DP, "run=mixed") if "rows_per_subject" not in w]
+    with pytest.raises(TactError, match="depend on who else"):
+        execute(load(words))
+
+
+def test_a_changed_ledger_is_named(short: Words, tmp_path: Path) -> None:
+    words: list[Any] = short(*DP, "run=cheat", "privacy.fixed_key=x")
+    execute(load(words))
+    run = RunFolder.existing("cheat", checkpoints=tmp_path)
+    path = run.path / "ledger.json"
+    content = json.loads(path.read_text())
+    content["charged"]["instruct"] = 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(TactError, match="digest differs"):
+        verify.verified(load(words), run)
+    path.write_text("{")
+    with pytest.raises(TactError, match="ledger.json"):
+        verify.verified(load(words), run)

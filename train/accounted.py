@@ -1,0 +1,71 @@
+"""What ties a run's private stages to its key, its ledger and its units."""
+
+from conf.schema import Config, StageConfig
+from lineage import files
+from lineage.errors import TactError
+from lineage.run import INHERITED, RunFolder
+from privacy import keys
+from privacy.ledger import NAME, Ledger
+from privacy.plan import Plan, plan, private_stages
+from privacy.records import Records
+from train.private import Mechanism
+from train.rows import EncodedSet
+from train.units import units_of
+
+
+def is_private(config: Config, stage: StageConfig) -> bool:
+    """Whether the stage's people are protected: DP is on and they are not public."""
+    return config.privacy.epsilon is not None and stage.people not in config.data.public
+
+
+def ledger(config: Config, run: RunFolder) -> Ledger:
+    """The run's ledger, begun with its plan at the first call.
+
+    Raises TactError where an earlier stage read private rows without DP: then no ε holds.
+    """
+    return Ledger.begin(
+        run.path, _plan(config, run), key_known=config.privacy.fixed_key is not None
+    )
+
+
+def _plan(config: Config, run: RunFolder) -> Plan:
+    for state in run.read().stages:
+        if state.state == INHERITED and not state.public:
+            raise TactError(
+                f"parent={config.parent}: its stage {state.stage} may have read people who are not "
+                "public, without DP or under a ledger that ended; epsilon is infinite whatever "
+                "this run does. Start from a stage on public people (data.public)"
+            )
+    return plan(config)
+
+
+def mechanism(config: Config, name: str, run: RunFolder, encoded: EncodedSet) -> Mechanism:
+    """The mechanism of a private stage: what was planned, the key, the units of its rows."""
+    made = ledger(config, run)
+    wanted = config.privacy
+    return Mechanism(
+        event=_plan(config, run).event(name),
+        units=units_of(encoded.rows, wanted.unit),
+        expected_units=wanted.expected_batch_units,
+        rows_per_unit=wanted.rows_per_unit,
+        physical_rows=wanted.physical_batch_rows,
+        key=keys.open_key(run.private, fixed=wanted.fixed_key),
+        ledger=made,
+        records=Records(run.private, name),
+        metrics=run.private / f"metrics-{name}.jsonl",
+    )
+
+
+def close(config: Config, run: RunFolder, name: str) -> None:
+    """Note the stage's weights in the ledger, and drop what tells its steps apart."""
+    ledger(config, run).close(name, files.sha256(run.weights(name)))
+    Records(run.private, name).forget()
+
+
+def forget(config: Config, run: RunFolder) -> None:
+    """Once all private stages are done, remove the key."""
+    if not (run.path / NAME).exists():
+        return
+    done = {s.stage for s in run.finished_stages()}
+    if set(private_stages(config)) <= done:
+        keys.forget(run.private)

@@ -1,0 +1,206 @@
+"""A stage with differential privacy: the same terms, clipped by unit, noised once a step.
+
+The released weights of all private stages together are (ε, δ)-DP with respect to adding or removing
+one unit, for the ε of ``ledger.json``. What is computed of private rows on the way (losses, norms,
+how many were drawn) stays in the run's ``private/``.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from data.collate import Batch, Collator
+from lineage.errors import TactError
+from privacy import mechanism, sampling
+from privacy.accounting import Event
+from privacy.clipping import PerUnit
+from privacy.keys import Key
+from privacy.ledger import Ledger
+from privacy.records import Records
+from train.rows import EncodedSet
+from train.stage import Stage
+
+MOST_ATTEMPTS = 3
+TRAINED_BY = 20  # steps by which each tensor must have had a gradient
+CLOSE = 1e-4  # of the norm of a unit's gradient
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """What a private stage needs beside its terms."""
+
+    event: Event
+    units: dict[int, list[int]]  # unit → its rows
+    expected_units: float
+    rows_per_unit: int
+    physical_rows: int
+    key: Key
+    ledger: Ledger
+    records: Records
+    metrics: Path  # in private/
+
+
+class PrivateStage(Stage):
+    """Steps that it draws itself: a batch of the loader is the step's number."""
+
+    automatic_optimization = False
+
+    def prepare(self, made: Mechanism, encoded: EncodedSet) -> None:
+        """Take the mechanism and the rows. Raises TactError where a layer has no exact rule."""
+        self.mechanism, self.rows = made, encoded.rows
+        self.collator = Collator(
+            self.model.parts.encoder, index=encoded.index, pixels=self.features is None
+        )
+        self.engine = PerUnit(self.model)
+        self._moved: set[str] = set()
+        self._checked = False
+
+    def training_step(self, batch: Any, index: int) -> None:  # type: ignore[override]
+        """Draw units, sum their clipped gradients, charge, add noise, step."""
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        step = self.global_step
+        released = self._release(step)
+        for name, parameter in self.trainable.items():
+            parameter.grad = released[name].to(parameter.dtype)
+        optimizer.step()  # type: ignore[union-attr]
+        schedule.step()  # type: ignore[union-attr]
+        self._check_moved(step)
+
+    def _release(self, step: int) -> dict[str, Tensor]:
+        made, event = self.mechanism, self.mechanism.event
+        for attempt in range(MOST_ATTEMPTS):
+            sums = self._sum(step, attempt)
+            if not made.records.admit(step, attempt, mechanism.digest(sums)):
+                continue  # replayed, and not the same: other units and other noise
+            made.ledger.charge(event.stage, made.records.charged)
+            return mechanism.release(
+                sums,
+                noise_multiplier=event.noise_multiplier,
+                max_grad_norm=event.max_grad_norm,
+                expected_units=made.expected_units,
+                stream=made.key.stream("noise", event.stage, step, attempt),
+            )
+        raise TactError(
+            f"step {step}: its sum was another one at each of {MOST_ATTEMPTS} replays; the kernels "
+            "of this machine are not deterministic: begin the stage again under another run="
+        )
+
+    def _sum(self, step: int, attempt: int) -> dict[str, Tensor]:
+        """The sum over the drawn units of their clipped gradients."""
+        made, stage = self.mechanism, self.mechanism.event.stage
+        stream = made.key.stream("units", stage, step, attempt)
+        drawn = sampling.draw(len(made.units), rate=made.event.sample_rate, stream=stream)
+        chosen = sampling.rows_of(drawn, made.units, most=made.rows_per_unit, stream=stream)
+        total = {n: torch.zeros_like(p, dtype=torch.float32) for n, p in self.trainable.items()}
+        losses, norms = [], []
+        for physical in sampling.physical(chosen, rows=made.physical_rows):
+            loss, found = self._clipped(physical)
+            for name, value in found.sums.items():
+                total[name] += value
+            losses.append(loss)
+            norms.append(found.norms)
+        self._moved |= {n for n, value in total.items() if bool(value.any())}
+        self._note(step, losses, norms)
+        return total
+
+    def _clipped(self, physical: Mapping[int, list[int]]) -> tuple[float, Any]:
+        batch, owner = self._batch(physical)
+        kinds = [owner, owner[batch.picture_row]]
+        if self.model.pairs == "two_rows":
+            kinds.append(owner.repeat(2))
+        self.engine.begin(len(physical), kinds)
+        loss = self._total(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if not self._checked:
+            self._checked = True
+            self._compare(physical)
+        return float(loss.detach()), self.engine.clip(self.mechanism.event.max_grad_norm)
+
+    def _batch(self, physical: Mapping[int, list[int]]) -> tuple[Batch, Tensor]:
+        rows = [row for own in physical.values() for row in own]
+        owner = [i for i, own in enumerate(physical.values()) for _ in own]
+        batch = self.collator([self.rows[i] for i in rows]).to(self.device)
+        return batch, torch.tensor(owner, device=self.device)
+
+    def _total(self, batch: Batch) -> Tensor:
+        """Sum over the rows of the weighted terms: units add up, no row's value has a count."""
+        values = self.values(batch)
+        total = torch.stack([self.weights[k] * v.sum() for k, v in values.items()]).sum()
+        if not torch.isfinite(total):
+            raise self._failure(batch, "the loss is not finite")
+        return total
+
+    def _compare(self, physical: Mapping[int, list[int]]) -> None:
+        """One unit's gradient against a plain backward of it alone, once a process.
+
+        TactError where they differ: then a layer or a loss mixes rows.
+        """
+        unit, rows = next(iter(physical.items()))
+        ours = self.engine.gradients(0)
+        self.engine.close()
+        batch, _ = self._batch({unit: rows})
+        names, weights = list(self.trainable), list(self.trainable.values())
+        plain = torch.autograd.grad(self._total(batch), weights, allow_unused=True)
+        self.engine = PerUnit(self.model)
+        size = torch.sqrt(sum((g.float().square().sum() for g in plain if g is not None),
+                              start=torch.zeros(())))  # fmt: skip
+        for name, expected in zip(names, plain, strict=True):
+            found = ours.get(name)
+            wanted = torch.zeros_like(self.trainable[name]) if expected is None else expected
+            found = torch.zeros_like(wanted) if found is None else found
+            if float((found - wanted.float()).norm()) > CLOSE * float(size) + 1e-7:
+                raise TactError(
+                    f"{name}: a unit's gradient in a batch is not that of the unit alone; a layer "
+                    "or a loss mixes rows. Train without it, or privacy.epsilon=null"
+                )
+
+    def _check_moved(self, step: int) -> None:
+        last = self.config.steps - 1
+        if step == min(TRAINED_BY, last) and (still := sorted(set(self.trainable) - self._moved)):
+            raise TactError(
+                f"{still[0]} and {len(still) - 1} more have had no gradient in {step + 1} steps: "
+                "they would be noise alone. Take them out of the stage's train, or its losses"
+            )
+
+    def _note(self, step: int, losses: list[float], norms: list[Tensor]) -> None:
+        """Figures of private rows: for the owner alone."""
+        every = torch.cat(norms) if norms else torch.zeros(0)
+        bound = self.mechanism.event.max_grad_norm
+        units = len(every)
+        line = {
+            "step": step, "units": units, "loss": sum(losses) / max(1, units),
+            "clipped": float((every > bound).float().mean()) if units else 0.0,
+            "norm_median": float(every.median()) if units else 0.0,
+        }  # fmt: skip
+        new = not self.mechanism.metrics.exists()
+        with self.mechanism.metrics.open("a") as file:
+            if new:
+                self.mechanism.metrics.chmod(0o600)
+            file.write(json.dumps(line) + "\n")
+
+
+class StepNumbers(Sampler[int]):
+    """The loader's order: each step's number, from ``start`` on."""
+
+    def __init__(self, *, start: int, steps: int) -> None:
+        self.start, self.steps = start, steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[int]:
+        yield from range(self.start, self.steps)
+
+
+def step_numbers(*, start: int, steps: int) -> DataLoader[Any]:
+    """A private stage's loader: numbers, since each step draws its own units."""
+    everyone: Any = range(steps)
+    order = StepNumbers(start=start, steps=steps)
+    own = torch.Generator()  # its draw per iterator must not move the stage's random state
+    return DataLoader(everyone, batch_size=None, sampler=order, generator=own)
