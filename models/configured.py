@@ -11,7 +11,7 @@ from conf.schema import Config, ModelConfig
 from data.attributes import FREE, SENSITIVE
 from data.policy import Policy
 from lineage.run import RunFolder, StageState
-from models import build, state
+from models import build, origin, state
 from models.vlm import VLM
 
 
@@ -75,7 +75,11 @@ def after(
 def finished(
     config: Config, run: RunFolder, policy: Policy, *, stages: Sequence[StageState] | None = None
 ) -> VLM:
-    """The model of ``run`` after ``stages`` (all that are finished by default), in eval mode."""
+    """The model of ``run`` after ``stages`` (all that are finished by default), in eval mode.
+
+    TactError where the pretrained model that it began with has changed.
+    """
+    origin.check(config.model, run)
     begun = model(config.model, policy, seed=config.seed)
     parts = config.parent_parts
     done = run.finished_stages() if stages is None else stages

@@ -44,7 +44,7 @@ def cached_features(model: VLM, pictures: Sequence[Any], *, folder: Path) -> Ten
 
 
 def _fingerprint(model: VLM, pictures: Sequence[Any]) -> str:
-    digest = hashlib.sha256(repr(model.parts.encoder.image_processor).encode())
+    digest = hashlib.sha256(model.parts.encoder.preprocessing())
     digest.update(state.digest(model.tower.state_dict()))
     for picture in pictures:
         digest.update(identity(picture))
