@@ -29,6 +29,10 @@ def whole_model(
         if make is None:
             raise TactError("model: give model.id or model.parts")
         model, processor = make()
+        try:
+            model.set_attn_implementation(attention)
+        except ValueError as error:
+            raise pretrained.refusal(error, key="model.parts", name=type(model).__name__) from error
         return model.to(getattr(torch, dtype)), processor
     from transformers import AutoConfig, AutoModelForImageTextToText
 

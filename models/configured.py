@@ -1,12 +1,10 @@
 """The model of a config, and the model of a run folder after one of its stages."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
-
+from conf import target
 from conf.schema import Config, ModelConfig
 from data.attributes import FREE, SENSITIVE
 from data.policy import Policy
@@ -19,7 +17,7 @@ def model(config: ModelConfig, policy: Policy, *, seed: int) -> VLM:
     """The model at its beginning. The policy says what its reader may read."""
     make = None
     if config.parts is not None:
-        make = partial(instantiate, config.parts)
+        make = target.function(config.parts, where="model.parts")
     whole, processor = build.whole_model(
         id=config.id,
         revision=config.revision,

@@ -29,7 +29,9 @@ def attach(
         inject_adapter_in_model(config, language_model, adapter_name=ADAPTER)
     except ValueError as error:
         reason = str(error).splitlines()[0]
-        raise TactError(f"model.lora.targets={targets}: no adapter can be put in: {reason}") from error
+        raise TactError(
+            f"model.lora.targets={targets}: no adapter can be put in: {reason}"
+        ) from error
 
 
 def check(

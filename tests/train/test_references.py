@@ -35,7 +35,6 @@ def test_a_warm_cache_computes_nothing(
     assert {k: v.tolist() for k, v in again.items()} == {k: v.tolist() for k, v in found.items()}
 
 
-
 @pytest.mark.parametrize("changed", ["rows", "weights", "mean", "std", "positions", "picture"])
 def test_each_change_alone_is_another_cache(
     tiny: Any, healthcare: Any, pictures: Any, tmp_path: Path, changed: str
