@@ -1,5 +1,7 @@
 """Weights by Hub id or folder, refused by name where they aren't whole or aren't the model's."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from safetensors import SafetensorError
@@ -17,9 +19,10 @@ def load(kind: Any, name: str, *, key: str, **options: Any) -> Any:
     shape than the config says: transformers would fill these by chance or leave them out.
     """
     try:
-        model, found = kind.from_pretrained(
-            name, output_loading_info=True, ignore_mismatched_sizes=True, **options
-        )
+        with _quiet():
+            model, found = kind.from_pretrained(
+                name, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
     except FAILURES as error:
         raise refusal(error, key=key, name=name) from error
     odd = {
@@ -48,6 +51,19 @@ def refusal(error: Exception, *, key: str, name: str) -> TactError:
             "that this machine can reach"
         )
     return TactError(f"{key}={name}: it can't be loaded {why}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' own table of what is missing: the error says it once."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _told(what: str, names: list[str]) -> str:
