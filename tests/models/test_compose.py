@@ -12,7 +12,7 @@ from tiny_words import PATCH, PX, VISION, siglip, text, tokenizer
 
 from conf.compose import load
 from lineage.errors import TactError
-from models import compose, configured, families
+from models import build, compose, configured, families
 from train.run import execute
 
 OWN = (
@@ -101,19 +101,23 @@ def test_align_moves_the_new_projector_and_nothing_else(
 
 
 def test_a_language_models_own_template_is_kept_and_writes_the_picture(
-    parts: dict[str, Path],
+    parts: dict[str, Path], tmp_path: Path
 ) -> None:
+    options: dict[str, Any] = {"revision": None, "make": None, "dtype": "float32"}
     for language, said in (
         ("llama", "[user]<image>who is it ?<eos>[assistant]a person .<eos>"),
         ("qwen2", "<|im_start|>user\n<image>who is it ?<|im_end|>\n"
                   "<|im_start|>assistant\na person .<|im_end|>\n"),
     ):  # fmt: skip
-        whole, processor = compose.llava(tower=str(parts["clip"]), language=str(parts[language]))
-        encoder = families.find("llava").parts(whole, processor).encoder
-        assert encoder.render(TALK) == said
-        assert encoder.pad_token_id >= 0
-        ids = encoder.encode([encoder.render(TALK)])[0]
-        assert ids.count(encoder.image_token_id) == encoder.tokens_per_picture
+        made = compose.llava(tower=str(parts["clip"]), language=str(parts[language]))
+        folder = saved(made[0], tmp_path / language, made[1])
+        again = build.whole_model(id=str(folder), attention="sdpa", **options)  # as an export is
+        for whole, processor in (made, again):
+            encoder = families.find("llava").parts(whole, processor).encoder
+            assert encoder.render(TALK) == said
+            assert encoder.pad_token_id >= 0
+            ids = encoder.encode([encoder.render(TALK)])[0]
+            assert ids.count(encoder.image_token_id) == encoder.tokens_per_picture
 
 
 def test_both_parts_can_be_new_ones_by_config(parts: dict[str, Path]) -> None:
