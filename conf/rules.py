@@ -95,6 +95,8 @@ def _stage(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
             f"{where}.losses.adversarial_tokens has an effect only where the interface trains: "
             f"add interface to {where}.train or drop the loss"
         )
+    if not any(float(settings.get("weight", 1.0)) for settings in stage.losses.values()):
+        yield f"{where}.losses: none has a weight; give one a weight above 0"
     for loss, settings in stage.losses.items():
         if not settings.get("_target_"):
             yield f"{where}.losses.{loss}: needs a _target_ (a function of a train.terms.Step)"

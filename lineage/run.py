@@ -41,6 +41,7 @@ class Manifest:
     packages: dict[str, str] = field(default_factory=dict)
     seed: int = 0
     data_fingerprint: str | None = None
+    model: dict[str, dict[str, str]] | None = None  # what its pretrained weights are known by
     parent: dict[str, Any] | None = None
     stages: list[StageState] = field(default_factory=list)
     finished: bool = False

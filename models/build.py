@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from lineage.errors import TactError
-from models import families
+from models import families, pretrained
 from models.interface import Codes
 from models.parts import Parts
 from models.reading import Reading
@@ -29,28 +29,27 @@ def whole_model(
         if make is None:
             raise TactError("model: give model.id or model.parts")
         model, processor = make()
+        try:
+            model.set_attn_implementation(attention)
+        except ValueError as error:
+            raise pretrained.refusal(error, key="model.parts", name=type(model).__name__) from error
         return model.to(getattr(torch, dtype)), processor
     from transformers import AutoConfig, AutoModelForImageTextToText
 
     try:
         model_type = AutoConfig.from_pretrained(id, revision=revision).model_type
         processor = families.processor(model_type, id, revision=revision)
-        model = AutoModelForImageTextToText.from_pretrained(
-            id, revision=revision, dtype=getattr(torch, dtype), attn_implementation=attention
-        )
-    except (OSError, ValueError) as error:
-        raise TactError(f"model.id={id}: it can't be loaded {_reason(error)}") from error
-    return model, processor
-
-
-def _reason(error: Exception) -> str:
-    first = str(error).strip().splitlines()[0]
-    if "attention implementation" in first:  # Gemma 2, in PaliGemma 2, has its own attention
-        return f"({first.split('. ')[0]}). Set model.attention=eager"
-    return (
-        f"({first}). Give a folder with config.json, weights and processor files, or a Hub id that "
-        "this machine can reach"
+    except pretrained.FAILURES as error:
+        raise pretrained.refusal(error, key="model.id", name=id) from error
+    model = pretrained.load(
+        AutoModelForImageTextToText,
+        id,
+        key="model.id",
+        revision=revision,
+        dtype=getattr(torch, dtype),
+        attn_implementation=attention,
     )
+    return model, processor
 
 
 def vlm(

@@ -1,17 +1,15 @@
 """The model of a config, and the model of a run folder after one of its stages."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
-
+from conf import target
 from conf.schema import Config, ModelConfig
 from data.attributes import FREE, SENSITIVE
 from data.policy import Policy
 from lineage.run import RunFolder, StageState
-from models import build, state
+from models import build, origin, state
 from models.vlm import VLM
 
 
@@ -19,7 +17,7 @@ def model(config: ModelConfig, policy: Policy, *, seed: int) -> VLM:
     """The model at its beginning. The policy says what its reader may read."""
     make = None
     if config.parts is not None:
-        make = partial(instantiate, config.parts)
+        make = target.function(config.parts, where="model.parts")
     whole, processor = build.whole_model(
         id=config.id,
         revision=config.revision,
@@ -75,7 +73,11 @@ def after(
 def finished(
     config: Config, run: RunFolder, policy: Policy, *, stages: Sequence[StageState] | None = None
 ) -> VLM:
-    """The model of ``run`` after ``stages`` (all that are finished by default), in eval mode."""
+    """The model of ``run`` after ``stages`` (all that are finished by default), in eval mode.
+
+    TactError where the pretrained model that it began with has changed.
+    """
+    origin.check(config.model, run)
     begun = model(config.model, policy, seed=config.seed)
     parts = config.parent_parts
     done = run.finished_stages() if stages is None else stages

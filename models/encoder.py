@@ -88,6 +88,10 @@ class PictureEncoder:
             )
         return pixel_values.reshape(shape).to(torch.float32)
 
+    def preprocessing(self) -> bytes:
+        """What a cache knows the making of pixels by: the image processor and its settings."""
+        return f"{self.image_processor!r}\t{self.picture_px}\t{self.picture_shape}".encode()
+
     def _worded(self, content: Any) -> Any:
         """Content whose picture blocks are text, in one block with the text around them."""
         if isinstance(content, str):

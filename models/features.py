@@ -30,8 +30,9 @@ def picture_features(model: VLM, pictures: Sequence[Any], *, batch: int = 128) -
 def cached_features(model: VLM, pictures: Sequence[Any], *, folder: Path) -> Tensor:
     """``picture_features``, kept in ``folder`` (private) by what they depend on.
 
-    That is the tower's weights, the image processor's settings, and each picture's bytes, or path,
-    size and time of change: a change of any is a new file, never a stale hit.
+    That is the tower's weights and how it is read, the image processor's settings, and each
+    picture's bytes, or path, size and time of change: a change of any is a new file, never a stale
+    hit.
     """
     path = folder / f"{_fingerprint(model, pictures)}.safetensors"
     if path.exists():
@@ -44,8 +45,10 @@ def cached_features(model: VLM, pictures: Sequence[Any], *, folder: Path) -> Ten
 
 
 def _fingerprint(model: VLM, pictures: Sequence[Any]) -> str:
-    digest = hashlib.sha256(repr(model.parts.encoder.image_processor).encode())
+    digest = hashlib.sha256(model.parts.encoder.preprocessing())
     digest.update(state.digest(model.tower.state_dict()))
+    read = (model.tower.settings(), model.tower.vision_config.to_json_string())
+    digest.update(repr(read).encode())
     for picture in pictures:
         digest.update(identity(picture))
     return digest.hexdigest()[:24]

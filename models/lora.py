@@ -4,7 +4,7 @@ A stage that trains LoRA starts a fresh adapter; the one before is merged into t
 first, so that "adapter off" is the model that the stage started from: its reference.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,19 +12,58 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
+from lineage.errors import TactError
+
 ADAPTER = "default"
 
 
 def attach(
     language_model: nn.Module, *, rank: int, alpha: int, dropout: float, targets: list[str]
 ) -> None:
-    """Put a fresh adapter into ``language_model`` in place; ValueError if nothing is hit."""
+    """Put a fresh adapter into ``language_model`` in place; TactError where that can't be."""
+    check(language_model, targets)
     config = LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none"
     )
-    inject_adapter_in_model(config, language_model, adapter_name=ADAPTER)
-    if not layers(language_model):
-        raise ValueError(f"model.lora.targets={targets} hits no layer of the language model")
+    try:
+        inject_adapter_in_model(config, language_model, adapter_name=ADAPTER)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise TactError(
+            f"model.lora.targets={targets}: no adapter can be put in: {reason}"
+        ) from error
+
+
+def check(
+    language_model: nn.Module, targets: Sequence[str], *, whole: nn.Module | None = None
+) -> None:
+    """TactError on no target, and on the first that matches no layer of ``language_model``.
+
+    peft takes a list of which only some match, and trains less than was asked for in silence. The
+    message names the layer of ``whole`` that a target matches instead, as one of the vision tower.
+    """
+    own = _linear(language_model)
+    known = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in own))
+    if not targets:
+        raise TactError(f"model.lora.targets is empty; choose from: {known}")
+    others = {n: m for n, m in _linear(whole).items() if m not in own.values()} if whole else {}
+    for target in targets:
+        if not _hit(own, target):
+            instead = _hit(others, target)
+            raise TactError(
+                f"model.lora.targets: {target!r} matches no layer of the language model"
+                f"{f' but {instead[0]}' if instead else ''}. LoRA trains the language model alone; "
+                f"choose from: {known}"
+            )
+
+
+def _hit(named: Iterable[str], target: str) -> list[str]:
+    """The names that ``target`` is, or is the dotted end of, as peft reads it."""
+    return [name for name in named if f".{name}".endswith(f".{target}")]
+
+
+def _linear(module: nn.Module) -> dict[str, nn.Module]:
+    return {n: child for n, child in module.named_modules() if isinstance(child, nn.Linear)}
 
 
 def layers(module: nn.Module) -> list[Any]:

@@ -20,6 +20,7 @@ from transformers import (
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from data.dialogues.corpus import all_texts
+from lineage.errors import TactError
 
 SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<image>", "<|system|>", "<|user|>", "<|assistant|>")
 CHAT = (
@@ -66,12 +67,11 @@ def llava(
     tower_layers: int = 4,
     width: int = 128,
     layers: int = 4,
-    attention: str = "sdpa",
     seed: int = 0,
 ) -> tuple[Any, Any]:
-    """The model and its processor, weights drawn from ``seed``; ValueError on odd sizes."""
+    """The model and its processor, weights drawn from ``seed``; TactError on odd sizes."""
     if size_px % patch_px:
-        raise ValueError(f"model.parts: size_px={size_px} is no multiple of patch_px={patch_px}")
+        raise TactError(f"model.parts: size_px={size_px} is no multiple of patch_px={patch_px}")
     words = tokenizer(all_texts())
     text = LlamaConfig(
         vocab_size=len(words),
@@ -98,7 +98,6 @@ def llava(
         vision_feature_select_strategy="full",
         tie_word_embeddings=True,
     )
-    config._attn_implementation = attention
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(config)

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from datasets import Dataset, disable_progress_bars
 
-from conf import target
+from conf import rules, target
 from conf.schema import Config, StageConfig
 from data.lexicon import WORDS
 from data.policy import Policy
@@ -43,6 +43,7 @@ def fit(
     )
     pl.seed_everything(config.seed * 1000 + len(started), verbose=False)
     model = configured.model(config.model, policy, seed=config.seed)
+    _check_lora(config, model)
     configured.after(model, config.model, run, started, inherited_parts=config.parent_parts)
     if "lora" in stage.train:
         lora.attach(model.language_model, **configured.lora_settings(config.model))
@@ -113,6 +114,12 @@ def _module(
         references=cached,
         chunk=config.trainer.lm_head_chunk_positions,
     )
+
+
+def _check_lora(config: Config, model: VLM) -> None:
+    """The targets of a later stage's adapter too, before this one trains for hours."""
+    if any("lora" in config.stage[name].train for name in rules.stage_names(config)):
+        lora.check(model.language_model, config.model.lora.targets, whole=model.parts.whole)
 
 
 def _check_one_sequence(model: VLM) -> None:

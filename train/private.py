@@ -117,10 +117,11 @@ class PrivateStage(Stage):
         self.engine.begin(len(physical), kinds)
         loss = self._total(batch)
         loss.backward()  # type: ignore[no-untyped-call]
+        found = self.engine.clip(self.mechanism.event.max_grad_norm)
         if not self._checked:
             self._checked = True
             self._compare(physical)
-        return float(loss.detach()), self.engine.clip(self.mechanism.event.max_grad_norm)
+        return float(loss.detach()), found
 
     def _batch(self, physical: Mapping[int, list[int]]) -> tuple[Batch, Tensor]:
         rows = [row for own in physical.values() for row in own]

@@ -24,7 +24,7 @@ def cached(
     """Row id → reference log-probabilities of chosen and rejected, (2,).
 
     Kept in ``folder``, for the owner alone and never in a run folder, under a fingerprint of the
-    model's weights and the rows: a change of either is a new file, never a stale hit.
+    model, its image processor and the rows: a change of any is a new file, never a stale hit.
     """
     path = folder / f"{fingerprint(model, encoded)}.safetensors"
     if path.exists():
@@ -47,8 +47,10 @@ def cached(
 
 
 def fingerprint(model: VLM, encoded: EncodedSet) -> str:
-    """Hash of all weights and of all rows' ids and pictures."""
+    """Hash of config and weights, of how pixels are made, and of all rows' ids and pictures."""
     digest = hashlib.sha256(state.digest(model.state_dict()))
+    digest.update(model.parts.whole.config.to_json_string().encode())
+    digest.update(model.parts.encoder.preprocessing())
     for row in encoded.rows:
         digest.update(repr((row.row_id, row.prompt, row.answers, row.pictures)).encode())
     for picture in encoded.pictures:

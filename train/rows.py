@@ -16,7 +16,7 @@ from datasets import Dataset
 from torch.utils.data import DataLoader, Sampler
 
 from conf import target
-from data.collate import Collator, open_picture
+from data.collate import Collator, name_of, open_picture
 from data.consent import check
 from data.encode import EncodedRow, Encoder, RowError, encode
 from data.errors import DataError
@@ -48,13 +48,16 @@ def encoded_set(
     rows = undecoded(rows)
     good: list[EncodedRow] = []
     bad: list[dict[str, str]] = []
-    readable: dict[str, str | None] = {}
+    seen = SeenPictures(encoder)
     for row in rows:
         try:
             encoded = encode(row, encoder)
             if len(encoded) > max_length:
-                raise RowError(f"{len(encoded)} tokens; data.max_length_tokens={max_length}")
-            _check_pictures(encoded, readable)
+                raise RowError(
+                    f"longer than data.max_length_tokens={max_length} (raise it; no row is cut): "
+                    f"{len(encoded)} tokens, {encoder.tokens_per_picture} a picture"
+                )
+            seen.check(encoded.pictures)
             good.append(encoded)
         except RowError as error:
             bad.append({"row_id": str(row.get("row_id")), "reason": str(error)})
@@ -91,17 +94,41 @@ def key_of(picture: Any) -> str:
     return str(picture["path"] if isinstance(picture, dict) else picture)
 
 
-def _check_pictures(row: EncodedRow, readable: dict[str, str | None]) -> None:
-    for picture in row.pictures:
-        key = key_of(picture)
-        if key not in readable:
-            try:
-                open_picture(picture)
-                readable[key] = None
-            except DataError as error:
-                readable[key] = str(error)
-        if reason := readable[key]:
-            raise RowError(reason)
+class SeenPictures:
+    """Pictures that can be opened and that the image processor takes, each looked at once."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.readable: dict[str, str | None] = {}  # picture's key → why it can't be taken
+        self.sizes: dict[tuple[int, int], str | None] = {}  # the same by size in pixels
+
+    def check(self, pictures: Sequence[Any]) -> None:
+        """RowError on the first that can't be taken."""
+        for picture in pictures:
+            key = key_of(picture)
+            if key not in self.readable:
+                self.readable[key] = self._why_not(picture)
+            if reason := self.readable[key]:
+                raise RowError(reason)
+
+    def _why_not(self, picture: Any) -> str | None:
+        try:
+            opened = open_picture(picture)
+        except DataError as error:
+            return str(error)
+        if opened.size not in self.sizes:
+            self.sizes[opened.size] = self._refused(opened)
+        if (refused := self.sizes[opened.size]) is None:
+            return None
+        width, height = opened.size
+        return f"pictures of {width} x {height} px are refused ({refused}): {name_of(picture)}"
+
+    def _refused(self, opened: Any) -> str | None:
+        try:
+            self.encoder.pixels([opened])
+        except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
+            return (str(error) or type(error).__name__).splitlines()[0].replace(":", ";")
+        return None
 
 
 def _rejected(bad: Sequence[dict[str, str]], total: int, allowed: float, rejects: Path) -> str:

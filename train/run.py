@@ -16,6 +16,7 @@ from data.policy import Policy, policy
 from lineage.errors import TactError
 from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
+from models import origin
 from train import accounted
 from train.fit import fit
 
@@ -43,6 +44,7 @@ def execute(config: Config) -> dict[str, Any]:
     with run.lock():
         run.keep_config(compose.to_yaml(config), ignore=HARMLESS, stored=compose.normal)
         _enter(config, run)
+        _note_model(config, run)
         splits = prepared.prepared(config)
         _check_people(config, splits)
         _note_data(config, run, splits)
@@ -76,6 +78,23 @@ def _enter(config: Config, run: RunFolder) -> None:
             f"from an earlier stage of it, as parent=RUN@STAGE (it has {', '.join(taken)})"
         )
     manifest.seed = config.seed
+    run.write(manifest)
+
+
+def _note_model(config: Config, run: RunFolder) -> None:
+    """Note what the pretrained model is known by, or refuse one that the run did not begin with.
+
+    A run that has just begun asks its parent, unless it takes only parts of the parent's model.
+    """
+    manifest, found = run.read(), origin.of(config.model)
+    began, since = manifest.model, f"run={run.name}"
+    if began is None and config.parent and config.parent_parts is None:
+        name = config.parent.partition("@")[0]
+        since = f"parent={name}"
+        began = RunFolder.existing(name, checkpoints=place(config.checkpoints)).read().model
+    if began is not None:
+        origin.same(began, found, run=run.name, since=since)
+    manifest.model = found
     run.write(manifest)
 
 

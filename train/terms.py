@@ -14,7 +14,8 @@ from torch import Tensor
 from data.collate import Batch
 from losses import attributes, leakage, preference
 from losses import language as lm
-from models.interface import PictureTokens
+from losses import rate as cost
+from models.interface import Codes, PictureTokens
 from models.vlm import VLM
 
 
@@ -118,6 +119,20 @@ def reader(step: Step) -> Tensor:
     """Cross-entropy of the attribute reader on the tower's features, (B,)."""
     logits = step.model.reader(step.features)
     return step.by_picture(attributes.cross_entropy(logits, step.picture_labels()))
+
+
+def rate(step: Step, *, begin: float = 0.3, rise: float = 0.3) -> Tensor:
+    """Bits that a row's pictures cost by their codes' entropy, (B,): spare bits fall silent.
+
+    Its weight rises from 0 over a share ``rise`` of the steps, once a share ``begin`` is done: a
+    code must tell the facts before it is made to tell no more. ValueError for open tokens.
+    """
+    if not isinstance(step.model.interface, Codes):
+        raise ValueError(
+            "the loss rate needs model.interface.kind=private: open tokens have no bits"
+        )
+    scale = min(1.0, max(0.0, (step.progress - begin) / rise))
+    return step.by_picture(cost.rate(step.tokens.values.flatten(1) + 0.5)) * scale
 
 
 def adversarial_tokens(step: Step, *, strength: float = 1.0, ramp: bool = True) -> Tensor:

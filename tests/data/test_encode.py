@@ -119,6 +119,28 @@ def test_rejects_are_counted_named_and_bounded(encoder: Any, tmp_path: Path) -> 
         encoded_set(rows, encoder, max_rejects=0.1, max_length=10, rejects=rejects)
 
 
+def test_pictures_of_a_size_that_the_processor_refuses_are_named(
+    tiny: Any, healthcare: Any, tmp_path: Path
+) -> None:
+    encoder = tiny(policy=healthcare).parts.encoder
+    encoder.image_processor.do_resize = False
+    rows = []
+    for name, size in {"fits": (96, 96), "wide": (200, 96), "wider": (200, 96)}.items():
+        Image.new("RGB", size, "red").save(tmp_path / f"{name}.png")
+        rows.append(
+            {"row_id": name, "image": str(tmp_path / f"{name}.png"), "messages": CONVERSATION}
+        )
+    options = {"max_length": 200, "rejects": tmp_path / "rejects"}
+    given = Dataset.from_list(rows)
+    found = encoded_set(given, encoder, max_rejects=0.7, **options)  # type: ignore[arg-type]
+    assert [each.row_id for each in found.rows] == ["fits"]
+    named = [json.loads(line) for line in (tmp_path / "rejects").read_text().splitlines()]
+    assert [each["row_id"] for each in named] == ["wide", "wider"]
+    assert all(f"{each['row_id']}.png" in each["reason"] for each in named)
+    with pytest.raises(DataError, match=r"2 of 3 .*2 x pictures of 200 x 96 px are refused"):
+        encoded_set(given, encoder, max_rejects=0.1, **options)  # type: ignore[arg-type]
+
+
 def test_a_set_made_for_trl_loads_unchanged(tmp_path: Path, encoder: Any) -> None:
     from datasets import Features, List, Value
     from datasets import Image as Column

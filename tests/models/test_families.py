@@ -1,5 +1,6 @@
 """Every family: our forward is its own, a pair is two rows, a row is itself in any batch."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import pytest
 import tiny_families
 import torch
+from datasets import Dataset
 from family_rows import (
+    CHOSEN,
+    REJECTED,
     attach,
     both_kinds,
     every_family,
@@ -18,11 +22,15 @@ from family_rows import (
     picture,
     row,
     rows,
+    turn,
 )  # fmt: skip
 
+from data.encode import encode
+from data.errors import DataError
 from lineage.errors import TactError
 from models import attention, build, families
 from models.generate import greedy
+from train.rows import encoded_set
 
 
 @every_family
@@ -151,6 +159,40 @@ def test_pictures_that_a_family_cannot_take_are_refused() -> None:
         families.find("gemma3").parts(whole, processor)
 
 
+@pytest.mark.parametrize("name", ["idefics3", "qwen2_5_vl"])
+def test_a_row_that_is_too_long_is_a_named_reject_and_no_picture_is_cut(
+    name: str, tmp_path: Path
+) -> None:
+    encoder = family(name, "open").parts.encoder
+    encoder.tokenizer.model_max_length = 8  # a tokenizer's own limit cuts nothing either
+    px = encoder.picture_px or 28
+    words = {"chosen": CHOSEN, "rejected": REJECTED}
+    given = [
+        {
+            "row_id": f"r{count}",
+            "images": [picture(i, px=px) for i in range(count)],
+            "prompt": [turn("user", "what is in the picture ?")],
+            **{key: [turn("assistant", said)] for key, said in words.items()},
+        }
+        for count in (1, 2, 3)
+    ]
+    whole = [encode(each, encoder) for each in given]
+    one, two, three = (len(each) for each in whole)
+    assert three - two == two - one >= encoder.tokens_per_picture  # crops and all
+    options = {"max_rejects": 0.5, "rejects": tmp_path / "rejects"}
+    rows = Dataset.from_list(given)
+    kept = encoded_set(rows, encoder, max_length=three - 1, **options).rows  # type: ignore[arg-type]
+    assert [each.row_id for each in kept] == ["r1", "r2"]
+    for count, found in enumerate(kept, start=1):
+        assert found.prompt == whole[count - 1].prompt and len(found) == len(whole[count - 1])
+        assert found.prompt.count(encoder.image_token_id) == count * encoder.tokens_per_picture
+    named = json.loads((tmp_path / "rejects").read_text())
+    assert named["row_id"] == "r3" and f"{three} tokens" in named["reason"]
+    said = f"2 of 3 rows are bad .2 x longer than data.max_length_tokens={two - 1}"
+    with pytest.raises(DataError, match=said):
+        encoded_set(rows, encoder, max_length=two - 1, **options)  # type: ignore[arg-type]
+
+
 def test_a_model_without_sdpa_names_the_way_out(tmp_path: Path) -> None:
     whole, processor = tiny_families.make("paligemma2")
     whole.save_pretrained(tmp_path)
@@ -163,5 +205,5 @@ def test_a_model_without_sdpa_names_the_way_out(tmp_path: Path) -> None:
 def test_a_processor_without_a_chat_template_is_refused() -> None:
     whole, processor = tiny_families.make("llava")
     processor.chat_template = processor.tokenizer.chat_template = None
-    with pytest.raises(ValueError, match="no chat template"):
-        families.find("llava").parts(whole, processor)
+    with pytest.raises(TactError, match=r"no chat template: give one.*chat_template\.jinja"):
+        family("llava", "open", given=(whole, processor))

@@ -44,7 +44,7 @@ def step_of(model: Any, batch: Batch) -> Step:
 def test_logps_and_gradients_equal_two_rows(
     tiny: Any, healthcare: Any, pictures: Any, kind: str, attention: str
 ) -> None:
-    options = {"+model.parts.attention": attention}
+    options = {"model.attention": attention}
     model = tiny(kind, policy=healthcare, **options)
     lora.attach(model.language_model, **LORA)
     for parameter in lora.parameters(model.language_model):

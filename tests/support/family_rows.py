@@ -25,6 +25,7 @@ FAMILIES = [
 every_family = pytest.mark.parametrize("name", FAMILIES)
 both_kinds = pytest.mark.parametrize("kind", ["open", "private"])
 LORA = {"rank": 2, "alpha": 4, "dropout": 0.0, "targets": ["q_proj", "v_proj", "up_proj"]}
+QUESTION = "what is in the picture ?"
 CHOSEN = "a red coat , black hair ."
 REJECTED = "at the park , the person ."
 
@@ -54,23 +55,26 @@ def picture(seed: int, *, px: int) -> Image.Image:
     return Image.fromarray(values.numpy())
 
 
-def turn(role: str, words: str) -> dict[str, Any]:
+def turn(role: str, words: Any) -> dict[str, Any]:
     return {"role": role, "content": words}
 
 
-def row(model: Any, *, seed: int = 0, pictures: int = 1, **columns: Any) -> EncodedRow:
-    """A row as ids: a system turn, a question with pictures, and what ``columns`` say."""
+def columns(model: Any, *, seed: int = 0, pictures: int = 1, **own: Any) -> dict[str, Any]:
+    """A row's columns: a system turn, a question with pictures, and what ``own`` says."""
     px = model.parts.encoder.picture_px or model.parts.encoder.picture_shape[-1]
-    prompt = [turn("system", "nothing shared ."), turn("user", "what is in the picture ?" * seed)]
-    if not columns:
-        columns = {
-            "chosen": [turn("assistant", CHOSEN)],
-            "rejected": [turn("assistant", REJECTED)],
-        }
-    images = [picture(10 * seed + i, px=px) for i in range(pictures)]
-    return encode(
-        {"row_id": str(seed), "images": images, "prompt": prompt, **columns}, model.parts.encoder
-    )
+    if not own:
+        own = {"chosen": [turn("assistant", CHOSEN)], "rejected": [turn("assistant", REJECTED)]}
+    return {
+        "row_id": str(seed),
+        "images": [picture(10 * seed + i, px=px) for i in range(pictures)],
+        "prompt": [turn("system", "nothing shared ."), turn("user", QUESTION * seed)],
+        **own,
+    }
+
+
+def row(model: Any, *, seed: int = 0, pictures: int = 1, **own: Any) -> EncodedRow:
+    """The row of these ``columns`` as ids."""
+    return encode(columns(model, seed=seed, pictures=pictures, **own), model.parts.encoder)
 
 
 def rows(model: Any, *, count: int = 2) -> list[EncodedRow]:

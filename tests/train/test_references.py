@@ -19,7 +19,7 @@ def rows(pictures: Any, policy: Any, model: Any, folder: Path, *, seed: int) -> 
     )
 
 
-def test_a_warm_cache_computes_nothing_and_a_change_is_another_cache(
+def test_a_warm_cache_computes_nothing(
     tiny: Any, healthcare: Any, pictures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny(policy=healthcare)
@@ -34,20 +34,43 @@ def test_a_warm_cache_computes_nothing_and_a_change_is_another_cache(
         again = references.cached(model, first, None, folder=folder, batch=4)
     assert {k: v.tolist() for k, v in again.items()} == {k: v.tolist() for k, v in found.items()}
 
-    other = rows(pictures, healthcare, model, tmp_path, seed=2)
-    references.cached(model, other, None, folder=folder, batch=4)
-    with torch.no_grad():
-        next(model.language_model.parameters()).add_(0.01)
-    references.cached(model, first, None, folder=folder, batch=4)
-    assert len(list(folder.iterdir())) == 3
-    shown = Path(first.pictures[0]["path"])
-    before = references.fingerprint(model, first)
+
+@pytest.mark.parametrize("changed", ["rows", "weights", "mean", "std", "positions", "picture"])
+def test_each_change_alone_is_another_cache(
+    tiny: Any, healthcare: Any, pictures: Any, tmp_path: Path, changed: str
+) -> None:
+    model = tiny(policy=healthcare)
+    first = rows(pictures, healthcare, model, tmp_path, seed=1)
+    folder = tmp_path / "references"
+    references.cached(model, first, None, folder=folder, batch=6)
+    prepare, shown = model.parts.encoder.image_processor, Path(first.pictures[0]["path"])
     was = shown.stat()
     try:
-        os.utime(shown, ns=(was.st_atime_ns, was.st_mtime_ns + 1))
-        assert references.fingerprint(model, first) != before
+        if changed == "rows":
+            first = rows(pictures, healthcare, model, tmp_path, seed=2)
+        elif changed == "weights":
+            with torch.no_grad():
+                next(model.language_model.parameters()).add_(0.01)
+        elif changed == "positions":
+            model.parts.whole.config.text_config.rope_parameters["rope_theta"] = 5e5
+        elif changed == "picture":
+            os.utime(shown, ns=(was.st_atime_ns, was.st_mtime_ns + 1))
+        else:
+            setattr(prepare, f"image_{changed}", [0.4, 0.4, 0.4])
+        references.cached(model, first, None, folder=folder, batch=6)
+        assert len(list(folder.iterdir())) == 2
     finally:
         os.utime(shown, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+
+def test_another_size_of_pictures_is_another_cache(
+    tiny: Any, healthcare: Any, pictures: Any, tmp_path: Path
+) -> None:
+    model = tiny(policy=healthcare)
+    first = rows(pictures, healthcare, model, tmp_path, seed=1)
+    before = references.fingerprint(model, first)
+    model.parts.encoder.image_processor.size = {"height": 48, "width": 48}
+    assert references.fingerprint(model, first) != before
 
 
 def test_a_stated_attribute_that_the_policy_prohibits_stops_the_stage(pictures: Any) -> None:

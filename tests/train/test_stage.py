@@ -18,6 +18,7 @@ from models import lora
 from train.fit import terms
 from train.rows import stage_rows
 from train.stage import Stage, warmup_cosine
+from train.terms import Step, rate
 
 Words = Callable[..., list[str]]
 
@@ -51,6 +52,25 @@ def test_the_adversarys_gradient_reaches_what_trains(
             and (part == "lora" or n.startswith(part))]  # fmt: skip
     grads = torch.autograd.grad(value, ours, allow_unused=True)
     assert sum(float(g.abs().sum()) for g in grads if g is not None) > 0
+
+
+@pytest.mark.parametrize(("kind", "progress"), [("private", 0.2), ("private", 0.9), ("open", 0.9)])
+def test_the_rate_of_codes_is_paid_late_and_by_codes_alone(
+    tiny: Any, healthcare: Any, pictures: Any, kind: str, progress: float
+) -> None:
+    model = tiny(kind, policy=healthcare)
+    config = load(["experiment=demo"]).stage["align"]
+    rows = stage_rows({**config.rows, "count": 6}, pictures, seed=0, policy=healthcare)
+    encoded = [encode(row, model.parts.encoder) for row in undecoded(rows)]
+    batch = Collator(model.parts.encoder, index=lambda _: 0)(encoded)
+    step = Step(model=model, batch=batch, words=torch.zeros(0, 0), progress=progress)
+    if kind == "open":
+        with pytest.raises(ValueError, match="open tokens have no bits"):
+            rate(step)
+        return
+    weight = model.interface.out.weight
+    (gradient,) = torch.autograd.grad(rate(step).sum(), weight)
+    assert bool(gradient.abs().sum() > 0) == (progress > 0.3)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

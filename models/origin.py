@@ -1,0 +1,65 @@
+"""What a run's pretrained weights are known by, so that a change of them is never gone on with.
+
+A folder is known by the hash of each of its files that a model is read from, a Hub id by the
+commit that it stands for.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from conf.schema import ModelConfig
+from lineage import files
+from lineage.errors import TactError
+from lineage.run import RunFolder
+from models import pretrained
+
+Origin = dict[str, dict[str, str]]  # key of the config → file or "commit" → hash
+
+READ = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt", ".py")
+PARTS = ("tower", "language", "tokenizer")  # options of model.parts that may name a model
+
+
+def of(config: ModelConfig) -> Origin:
+    """What the config's models are known by now; TactError names one that isn't there."""
+    named = {"model.id": config.id} if config.id is not None else {}
+    parts = config.parts or {}
+    named |= {f"model.parts.{k}": parts[k] for k in PARTS if isinstance(parts.get(k), str)}
+    revisions = {"model.id": config.revision}
+    return {key: _known_by(key, name, revisions.get(key)) for key, name in named.items()}
+
+
+def check(config: ModelConfig, run: RunFolder) -> None:
+    """TactError where the models that ``run`` began with are no longer what they were."""
+    began = run.read().model
+    if began is not None:
+        same(began, of(config), run=run.name, since=f"run={run.name}")
+
+
+def same(began: Mapping[str, Mapping[str, str]], now: Origin, *, run: str, since: str) -> None:
+    """TactError that names what differs between what ``since`` began with and what is there."""
+    changed = [
+        f"{key} ({name})"
+        for key in dict.fromkeys([*began, *now])
+        for name in dict.fromkeys([*began.get(key, {}), *now.get(key, {})])
+        if began.get(key, {}).get(name) != now.get(key, {}).get(name)
+    ]
+    if changed:
+        raise TactError(
+            f"run={run}: the model is not the one that {since} began with; changed: "
+            f"{', '.join(changed[:4])}{' …' if len(changed) > 4 else ''}. Restore it (a Hub id: "
+            "model.revision=COMMIT), or start again without it under another run="
+        )
+
+
+def _known_by(key: str, name: str, revision: str | None) -> dict[str, str]:
+    folder = Path(name)
+    if folder.is_dir():
+        read = sorted(p for p in folder.iterdir() if p.suffix in READ and p.is_file())
+        return {path.name: files.sha256(path) for path in read}
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    try:
+        found = cached_file(name, "config.json", revision=revision)
+    except pretrained.FAILURES as error:
+        raise pretrained.refusal(error, key=key, name=name) from error
+    return {"commit": extract_commit_hash(found, None) or "unknown"}
