@@ -5,7 +5,7 @@ rows' gradients are summed before its norm is taken, so a person with four pictu
 pair or a picture in eight crops counts once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,16 +25,18 @@ class Clipped:
 
 
 class PerUnit:
-    """Records per-unit gradients of every trainable parameter of ``model``.
+    """Records per-unit gradients of ``model``'s parameters ``names`` (all that train by default).
 
     Raises TactError where a trainable parameter belongs to a layer without an exact rule, or to
     two layers. Use: ``begin``, any number of backward passes of a loss that is *summed* over rows,
     ``clip``. Gradients of the observed parameters never reach ``.grad``.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, names: Collection[str] | None = None) -> None:
         self.weights: dict[str, nn.Parameter] = {
-            n: p for n, p in model.named_parameters(remove_duplicate=False) if p.requires_grad
+            n: p
+            for n, p in model.named_parameters(remove_duplicate=False)
+            if (p.requires_grad if names is None else n in names)
         }
         self.layers = dict(_observed(model, self.weights))
         self._undo = [observe(layer, name, self) for name, layer in self.layers.items()]
@@ -146,7 +148,8 @@ def _observed(model: nn.Module, weights: Mapping[str, nn.Parameter]) -> list[tup
     """The layers that own the trainable parameters. Raises TactError."""
     found, covered = [], set()
     for name, layer in model.named_modules():
-        own = [_named(name, n) for n, p in layer.named_parameters(recurse=False) if p.requires_grad]
+        own = [_named(name, n) for n, _ in layer.named_parameters(recurse=False)]
+        own = [n for n in own if n in weights]
         if not own:
             continue
         if rules.rule(layer) is None:

@@ -57,7 +57,7 @@ class PrivateStage(Stage):
         self.collator = Collator(
             self.model.parts.encoder, index=encoded.index, pixels=self.features is None
         )
-        self.engine = PerUnit(self.model)
+        self.engine = PerUnit(self.model, self.trainable)
         self._moved: set[str] = set()
         self._checked = False
 
@@ -148,7 +148,7 @@ class PrivateStage(Stage):
         batch, _ = self._batch({unit: rows})
         names, weights = list(self.trainable), list(self.trainable.values())
         plain = torch.autograd.grad(self._total(batch), weights, allow_unused=True)
-        self.engine = PerUnit(self.model)
+        self.engine = PerUnit(self.model, self.trainable)
         size = torch.sqrt(sum((g.float().square().sum() for g in plain if g is not None),
                               start=torch.zeros(())))  # fmt: skip
         for name, expected in zip(names, plain, strict=True):
