@@ -19,7 +19,9 @@ from family_rows import (
     logits,
     logps,
     one_answer,
-    picture,
+    own_inputs,
+    pictures_of,
+    question,
     row,
     rows,
     turn,
@@ -29,30 +31,26 @@ from data.encode import encode
 from data.errors import DataError
 from lineage.errors import TactError
 from models import attention, build, families
+from models.families import common
 from models.generate import greedy
 from train.rows import encoded_set
+
+ONE_PICTURE = ("llava", "llava_onevision", "paligemma", "paligemma2")
 
 
 @every_family
 def test_our_forward_is_the_familys_own(name: str) -> None:
     model = family(name, "open")
-    encoder, processor = model.parts.encoder, model.parts.processor
-    px = encoder.picture_px or encoder.picture_shape[-1]
-    images = [picture(i, px=px) for i in range(min(2, encoder.max_pictures))]
-    blocks = [{"type": "image"}] * len(images) + [{"type": "text", "text": "what is it ?"}]
-    given = [{"role": "user", "content": blocks}]
-    text = encoder.render(given, prompt=True)
-    if model.parts.family == "paligemma":  # its processor writes <bos> and the line's end itself
-        own = processor(text="<image>what is it ?", images=images, return_tensors="pt")
-        own.pop("labels")
-    else:
-        own = processor(text=[text], images=[images], return_tensors="pt", add_special_tokens=False)
-    assert encoder.encode([text])[0] == own["input_ids"][0].tolist()
+    encoder = model.parts.encoder
+    images = pictures_of(model, count=min(2, encoder.max_pictures))
+    own = own_inputs(model, model.parts.processor, images)
+    [ids] = encoder.encode([question(model, pictures=len(images))])
+    assert ids == own["input_ids"][0].tolist()
     pixels = encoder.pixels(images)
     assert torch.equal(pixels.flatten(), own["pixel_values"].flatten())
     with torch.no_grad():
         expected = model.parts.whole(**own).logits[0]
-    found = logits(model, own["input_ids"][0].tolist(), pixels)
+    found = logits(model, ids, pixels)
     assert expected.std() > 0.1
     assert torch.allclose(found, expected, atol=1e-5)
 
@@ -95,10 +93,15 @@ def test_the_rejected_answer_never_sees_the_chosen(name: str, kind: str) -> None
 @both_kinds
 def test_a_row_in_a_batch_is_the_row_alone(name: str, kind: str) -> None:
     model = family(name, kind)
-    mixed = rows(model, count=3)
+    many = model.parts.encoder.max_pictures
+    assert many == (1 if name in ONE_PICTURE else common.MANY)
+    pictures = [min(2, many), 1, min(2, many)]  # rows after one with several, and filled up
+    mixed = [row(model, seed=s, pictures=p) for s, p in zip((1, 20, 2), pictures, strict=True)]
+    assert max(mixed, key=len) is mixed[1]
     with torch.no_grad():
         alone = torch.stack([logps(model, [each]) for each in mixed], dim=1).flatten()
-        assert torch.allclose(logps(model, mixed), alone, atol=1e-5)
+        for cached in (False, True):
+            assert torch.allclose(logps(model, mixed, cached=cached), alone, atol=1e-5)
 
 
 @every_family

@@ -11,9 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from data.attributes import FREE, SENSITIVE
-from data.collate import Batch, Collator
+from data.collate import Collator
 from data.encode import EncodedRow, encode
 from models import build, lora
+from models.features import picture_features
 from models.vlm import VLM
 from train.terms import Step
 
@@ -83,10 +84,6 @@ def rows(model: Any, *, count: int = 2) -> list[EncodedRow]:
     return [row(model, seed=i + 1, pictures=many if i == count - 1 else 1) for i in range(count)]
 
 
-def collate(model: Any, encoded: Sequence[EncodedRow]) -> Batch:
-    return Collator(model.parts.encoder, index=lambda _: 0)(encoded)
-
-
 def one_answer(pair: EncodedRow, number: int) -> EncodedRow:
     return replace(
         pair,
@@ -96,12 +93,16 @@ def one_answer(pair: EncodedRow, number: int) -> EncodedRow:
     )
 
 
-def logps(model: Any, encoded: Sequence[EncodedRow]) -> Tensor:
+def logps(model: Any, encoded: Sequence[EncodedRow], *, cached: bool = False) -> Tensor:
+    """Summed log-probabilities; ``cached``: features from a table of pictures, as stages do."""
+    table = [picture for each in reversed(encoded) for picture in each.pictures]
+    batch = Collator(model.parts.encoder, index=table.index, pixels=not cached)(encoded)
     step = Step(
         model=model,
-        batch=collate(model, encoded),
+        batch=batch,
         words=torch.zeros(0, 0),
         progress=0.0,
+        cached_features=picture_features(model, table)[batch.pictures] if cached else None,
         train_tower=True,
     )
     return step.logps
@@ -122,3 +123,27 @@ def logits(model: Any, ids: list[int], pixels: Tensor) -> Tensor:
         hidden = model.hidden(both, torch.zeros_like(both), embeds)
         result: Tensor = model.head(hidden[0])
     return result
+
+
+def pictures_of(model: Any, *, count: int) -> list[Image.Image]:
+    """Pictures of the size that the model takes as they are."""
+    encoder = model.parts.encoder
+    px = encoder.picture_px or encoder.picture_shape[-1]
+    return [picture(i, px=px) for i in range(count)]
+
+
+def question(model: Any, *, pictures: int = 1) -> str:
+    """A question about pictures, as the text that the model reads."""
+    blocks = [{"type": "image"}] * pictures + [{"type": "text", "text": QUESTION}]
+    return str(model.parts.encoder.render([{"role": "user", "content": blocks}], prompt=True))
+
+
+def own_inputs(model: Any, processor: Any, images: list[Image.Image]) -> dict[str, Any]:
+    """What a family's own processor makes of the same question."""
+    if model.parts.family == "paligemma":  # its processor writes <bos> and the line's end itself
+        own = processor(text=f"<image>{QUESTION}", images=images, return_tensors="pt")
+        own.pop("labels")
+    else:
+        text = [question(model, pictures=len(images))]
+        own = processor(text=text, images=[images], return_tensors="pt", add_special_tokens=False)
+    return dict(own)
