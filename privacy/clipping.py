@@ -5,7 +5,7 @@ rows' gradients are summed before its norm is taken, so a person with four pictu
 pair or a picture in eight crops counts once.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from lineage.errors import TactError
 from privacy import rules
 from privacy.recorder import observe
+
+BY_PICTURE = ("tower", "interface", "reader", "facts", "token_adversary")  # parts of a VLM
 
 
 @dataclass(frozen=True)
@@ -47,29 +49,21 @@ class PerUnit:
         while self._undo:
             self._undo.pop()()
 
-    def begin(self, units: int, owners: Sequence[Tensor]) -> None:
-        """A new physical batch of ``units``; ``owners``: for each kind of row, (R,) its units.
+    def begin(
+        self, units: int, rows: Tensor, *, pictures: Tensor | None = None, doubled: bool = False
+    ) -> None:
+        """A new physical batch of ``units``; ``rows`` (B,) and ``pictures`` (P,): whose each is.
 
-        A layer's input is matched to them by its number of rows. ValueError where two kinds have
-        as many rows and other owners: then a row's unit can't be told.
+        ``doubled``: the language model gets each pair as two rows, all first ones before all second.
         """
         self.units = units
-        self._owner: dict[int, Tensor] = {}
-        for owner in owners:
-            known = self._owner.setdefault(len(owner), owner)
-            if not torch.equal(known, owner):
-                raise ValueError(f"{len(owner)} rows belong to units in two ways")
+        self._rows, self._pictures, self._doubled = rows, pictures, doubled
         self._sums: dict[str, Tensor] = {}
         self._late: dict[str, tuple[Tensor, Tensor]] = {}
 
     def record(self, layer: str, x: Tensor, g: Tensor) -> None:
         """One use of a layer; called in the backward pass."""
-        if len(x) not in self._owner:
-            raise TactError(
-                f"{layer}: its input has {len(x)} rows, and rows of this batch are "
-                f"{sorted(self._owner)}: it mixes rows, or packs them; it can't be trained with DP"
-            )
-        owner, kind = self._owner[len(x)], self.layers[layer]
+        owner, kind = self._owner(layer, len(x)), self.layers[layer]
         g = g.float()
         x = x if x.dtype in (torch.int32, torch.int64) else x.float()
         if type(kind) is nn.Linear and layer not in self._sums and layer not in self._late:
@@ -101,6 +95,21 @@ class PerUnit:
         for layer in list(self._late):
             self._settle(layer)
         return {name: each[unit] for name, each in self._sums.items()}
+
+    def _owner(self, layer: str, count: int) -> Tensor:
+        """The unit of each row of a layer's input, (count,). TactError where rows are mixed."""
+        if layer.startswith(BY_PICTURE) and self._pictures is not None:
+            pieces, rest = divmod(count, max(1, len(self._pictures)))
+            if pieces and not rest:  # its crops or patches follow each other
+                return self._pictures.repeat_interleave(pieces)
+        elif count == len(self._rows):
+            return self._rows
+        elif self._doubled and count == 2 * len(self._rows):
+            return self._rows.repeat(2)
+        raise TactError(
+            f"{layer}: its input has {count} rows, the batch {len(self._rows)}: it mixes rows, or "
+            "packs them in a way that is not known; it can't be trained with DP"
+        )
 
     def _squared_norms(self) -> Tensor:
         total = torch.zeros(self.units)

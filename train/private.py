@@ -111,10 +111,8 @@ class PrivateStage(Stage):
 
     def _clipped(self, physical: Mapping[int, list[int]]) -> tuple[float, Any]:
         batch, owner = self._batch(physical)
-        kinds = [owner, owner[batch.picture_row]]
-        if self.model.pairs == "two_rows":
-            kinds.append(owner.repeat(2))
-        self.engine.begin(len(physical), kinds)
+        doubled = self.model.pairs == "two_rows"
+        self.engine.begin(len(physical), owner, pictures=owner[batch.picture_row], doubled=doubled)
         loss = self._total(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         found = self.engine.clip(self.mechanism.event.max_grad_norm)

@@ -101,7 +101,7 @@ def slow(model: nn.Module, x: Tensor, owner: Tensor, *, norm: float) -> tuple[li
 
 def fast(model: nn.Module, x: Tensor, owner: Tensor, *, norm: float, again: Any = None) -> Any:
     engine = PerUnit(model)
-    engine.begin(int(owner.max()) + 1, [owner])
+    engine.begin(int(owner.max()) + 1, owner)
     if again is True:
         x = x.requires_grad_()
     loss(model, x, again).backward()
@@ -174,9 +174,7 @@ def test_tied_weights_and_bare_parameters_are_refused() -> None:
 def test_rows_that_are_mixed_are_refused() -> None:
     model = nn.Linear(SIZE, 2)
     engine = PerUnit(model)
-    engine.begin(3, [OWNER])
+    engine.begin(3, OWNER)
     with pytest.raises(TactError, match="mixes rows"):
         model(numbers().mean(0, keepdim=True)).sum().backward()
-    with pytest.raises(ValueError, match="two ways"):
-        engine.begin(3, [OWNER, OWNER.flip(0)])
     engine.close()
