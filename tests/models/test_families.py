@@ -20,6 +20,7 @@ from family_rows import (
     logps,
     one_answer,
     own_inputs,
+    picture,
     pictures_of,
     question,
     row,
