@@ -54,7 +54,7 @@ class PerUnit:
     ) -> None:
         """A new physical batch of ``units``; ``rows`` (B,) and ``pictures`` (P,): whose each is.
 
-        ``doubled``: the language model gets each pair as two rows, all first ones before all second.
+        ``doubled``: the language model gets pairs as two rows each, all first ones before the rest.
         """
         self.units = units
         self._rows, self._pictures, self._doubled = rows, pictures, doubled
@@ -79,10 +79,14 @@ class PerUnit:
         """Sum of the units' gradients, each clipped to ``max_grad_norm`` over all parameters.
 
         c_u = min(1, C / ‖g_u‖) (Abadi et al. 2016, "Deep learning with differential privacy",
-        algorithm 1).
+        algorithm 1). A unit whose gradient is not finite adds nothing: to stop there, or to pass it
+        on, would tell of that unit alone.
         """
         norms = self._squared_norms().sqrt()
-        factor = (max_grad_norm / norms.clamp(min=1e-12)).clamp(max=1.0)
+        finite = torch.isfinite(norms)
+        if not bool(finite.all()):
+            self._drop(~finite)
+        factor = torch.where(finite, (max_grad_norm / norms.clamp(min=1e-12)).clamp(max=1.0), 0.0)
         sums = {n: torch.zeros_like(p, dtype=torch.float32) for n, p in self.weights.items()}
         for name, each in self._sums.items():
             sums[name] = torch.tensordot(factor, each, dims=1)
@@ -118,6 +122,13 @@ class PerUnit:
         for x, g in self._late.values():
             total = total + rules.squared_norm(x, g)
         return total
+
+    def _drop(self, units: Tensor) -> None:
+        for each in self._sums.values():
+            each[units] = 0.0
+        for both in self._late.values():
+            for each in both:
+                each[units] = 0.0
 
     def _settle(self, layer: str) -> None:
         """A layer that is used again needs its gradients, not norms that don't add up."""

@@ -143,6 +143,17 @@ def test_a_padding_of_units_and_their_order_change_nothing(name: str) -> None:
     assert_equal([sum(p) for p in zip(*parts, strict=True)], whole)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["deep", "ghost"])
+def test_a_unit_without_a_finite_gradient_adds_nothing(name: str) -> None:
+    model, x = made(name)
+    broken = x.clone()
+    broken[OWNER == 1] = float("inf")
+    found, norms = fast(model, broken, OWNER, norm=0.5)
+    others = [fast(model, x[OWNER == u], OWNER[OWNER == u] * 0, norm=0.5)[0] for u in (0, 2)]
+    assert not torch.isfinite(norms[1])
+    assert_equal(found, [sum(p) for p in zip(*others, strict=True)])  # type: ignore[arg-type]
+
+
 def test_the_layer_is_given_back() -> None:
     model, x = made("deep")
     before = model(x)

@@ -26,9 +26,22 @@ DP = [
 ]  # fmt: skip
 
 
-def test_a_private_stage_from_ledger_to_forgotten_key(short: Words, tmp_path: Path) -> None:
+def test_a_private_stage_from_ledger_to_forgotten_key(
+    short: Words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = short(*DP, "run=dp")
+    secrets, forget = [], keys.forget
+
+    def seen(private: Path) -> None:
+        secrets.append((private / keys.NAME).read_bytes())
+        forget(private)
+
+    monkeypatch.setattr(keys, "forget", seen)
     execute(load(words))
+    [secret] = secrets
+    for path in (p for p in (tmp_path / "dp").rglob("*") if p.is_file()):
+        content = path.read_bytes()
+        assert secret not in content and secret.hex().encode() not in content, path.name
     run = RunFolder.existing("dp", checkpoints=tmp_path)
     config = load(words)
     ledger = verify.verified(config, run)
