@@ -21,6 +21,7 @@ from lineage.place import CHECKOUT
 COMPOSED = ("train", "data")  # doors whose words are a config
 EACH = {command: name for name in pages.ALL for command in Page(name).commands}
 LINKED = sorted([*CHECKOUT.glob("docs/*.md"), CHECKOUT / "README.md"])
+SETTING = re.compile(r"^([+]?(data|model|stage|report|trainer|policy)\.[\w.]+=|~stage\.)")
 DOTTED = re.compile(r"^([a-z_]\w*(?:\.\w+)+)(?<!\.html)(?<!\.json)(?:=.*)?$")
 
 
@@ -56,17 +57,30 @@ def _check_door(room: str, words: list[str]) -> None:
 @pytest.mark.parametrize("name", pages.ALL)
 def test_keys_and_functions_that_a_page_names_are_there(name: str) -> None:
     roots = {field.name for field in fields(Config)} | {"train", "models", "evaluation", "conf"}
-    for code in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", Page(name).text, flags=re.S)):
+    for code in _inline(name):
         for word in code.split():
             found = DOTTED.match(word)
             if found and found[1].split(".")[0] in roots and found[1] not in _keys():
                 assert get_object(found[1]) is not None
 
 
+@pytest.mark.parametrize("name", pages.ALL)
+def test_settings_that_a_page_names_compose(name: str) -> None:
+    said = [word for code in _inline(name) for word in re.split(r" (?=[+~]?[a-z_.]+=)", code)]
+    words = [word for word in said if SETTING.match(word)]
+    base = ["experiment=photos", "model=tiny", "data.source.path=x", "run=x"]
+    assert load([*base, *words], check=False).run == "x"
+
+
 @pytest.mark.parametrize("page", LINKED, ids=lambda path: path.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^):#]+)\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def _inline(name: str) -> list[str]:
+    """What stands between single backticks."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", Page(name).text, flags=re.S))
 
 
 @cache
