@@ -22,11 +22,6 @@ NEEDS = {
     "docs/own_model.md": ["docs/own_data.md"],  # its pictures
     "docs/reading_the_report.md": ["README.md"],  # its runs
 }
-NOT_RUN = {
-    "make claims": "hours",
-    "python -m evaluation claims only=portraits seeds=[0]": "ten minutes; its parts have tests",
-    "python -m pytest tests/models -k llava": "these tests are run as they are",
-}
 STAGES = ("base_tower", "align", "base_language", "instruct", "prefer")
 SMALL: dict[str, Any] = {
     "data": {
@@ -67,7 +62,7 @@ class Desk:
 
     def _run(self, page: Page) -> None:
         page.write_files(self.home / "tact-mine")
-        lines = [line for line in page.commands if line not in NOT_RUN]
+        lines = [line for line in page.commands if line not in pages.NOT_RUN]
         environment = {
             **os.environ,
             "HOME": str(self.home),

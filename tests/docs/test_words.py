@@ -54,6 +54,11 @@ def _check_door(room: str, words: list[str]) -> None:
         assert [word for word in words if f"{word.partition('=')[0]}=" not in said] == []
 
 
+def test_what_is_not_run_is_on_a_page_and_all_that_installs_is_not_run() -> None:
+    assert pages.NOT_RUN.keys() <= EACH.keys()
+    assert {command for command in EACH if command.startswith("make")} <= pages.NOT_RUN.keys()
+
+
 @pytest.mark.parametrize("name", pages.ALL)
 def test_keys_and_functions_that_a_page_names_are_there(name: str) -> None:
     roots = {field.name for field in fields(Config)} | {"train", "models", "evaluation", "conf"}

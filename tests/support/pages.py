@@ -13,6 +13,12 @@ ALL = (
     "docs/reading_the_report.md", "docs/results/README.md",
 )  # fmt: skip
 
+NOT_RUN = {
+    "make claims": "hours, and an environment of its own",
+    "python -m evaluation claims only=portraits seeds=[0]": "ten minutes; its parts have tests",
+    "python -m pytest tests/models -k llava": "these tests are run as they are",
+}
+
 
 @dataclass(frozen=True)
 class Page:
@@ -38,7 +44,8 @@ class Page:
         """The lines of all bash blocks, in order, continued ones made one, comments left out."""
         shell = [text for kind, _, text in FENCE.findall(self.text) if kind == "bash"]
         lines = "".join(shell).replace("\\\n", "").splitlines()
-        return [line for line in lines if line.strip() and not line.startswith("#")]
+        bare = (re.sub(r"(^|\s+)#.*", "", line) for line in lines)
+        return [line for line in bare if line.strip()]
 
     def write_files(self, folder: Path) -> None:
         """Lay the page's files into ``folder``."""
@@ -48,8 +55,8 @@ class Page:
 
 
 def words(command: str, *, mine: Path) -> list[str]:
-    """A command's words, as a shell gives them, without its comment and its environment."""
-    given = shlex.split(command.replace("$MINE", str(mine)), comments=True)
+    """A command's words, as a shell gives them, without its environment."""
+    given = shlex.split(command.replace("$MINE", str(mine)))
     while given and re.match(r"[A-Z]+=", given[0]):
         given = given[1:]
     return given
