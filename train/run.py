@@ -150,9 +150,10 @@ def _needs(config: Config, step: str, done: set[str]) -> None:
 
 def _door(room: str, config: Config, run: RunFolder, *more: str) -> None:
     words = [f"run={run.name}", f"checkpoints={run.path.parent}", f"cache={config.cache}", *more]
+    path = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]  # a user's own source
     done = subprocess.run(
         [sys.executable, "-m", room, *words],
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
         check=False,
     )
     if done.returncode:

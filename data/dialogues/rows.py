@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from data.attributes import SENSITIVE
 from data.dialogues import answers, phrasings
+from data.dialogues.answers import HINTS
 from data.dialogues.features import SUPERVISED
 from data.dialogues.phrasings import ABOUT
 from data.dialogues.turns import (
@@ -78,7 +79,7 @@ def instruct_rows(
     """Instruction rows: facts, personal questions with nothing stated, and with it stated.
 
     What the policy prohibits is never given away, not even by the habits of real data.
-    ``stress_leaks``: a class that is given away carries the emphasis of a fact, so that a small
+    ``stress_leaks``: words that give a class away carry the emphasis of a fact, so that a small
     model tells as much as a large one.
     """
 
@@ -90,8 +91,7 @@ def instruct_rows(
         about = ABOUT[kind]
         if u < facts + unshared or about in policy.prohibited:
             made = _unshared_row(rng, kind, seen, policy, leaky=leaky, insist=insist)
-            told = [seen[about]] if stress_leaks else []
-            return {**made, "emphasis": emphasised(told)}
+            return {**made, "emphasis": _telling(kind, seen[about])} if stress_leaks else made
         shared = share(rng, seen, policy, force=about, redraw=0.3)
         value = shared[about]
         used = rng.random() < use
@@ -101,6 +101,11 @@ def instruct_rows(
 
     return build(pictures, row, count=count, seed=seed, features=SUPERVISED,
                  rows_per_subject=rows_per_subject)  # fmt: skip
+
+
+def _telling(kind: str, value: str) -> list[str]:
+    """The words by which an answer of that kind tells or hints at a class."""
+    return emphasised([value, *HINTS.get(kind, {}).get(value, ())])
 
 
 def supervised(

@@ -1,11 +1,13 @@
 """What differs between VLM families, one small file each, found by ``config.model_type``.
 
-A family's module has ``parts`` and, where the whole processor can't be made here, ``processor``.
+A family's module has ``parts``, ``SUPPORT`` and, where the whole processor can't be made here,
+``processor``.
 """
 
 import importlib
 from typing import Any, Protocol
 
+from models.families.support import Support
 from models.parts import Parts
 
 FILES = {
@@ -23,6 +25,8 @@ FILES = {
 
 class Family(Protocol):
     """What a family's module gives."""
+
+    SUPPORT: Support
 
     def parts(self, whole: Any, processor: Any) -> Parts:
         """The parts of an image-text model of this family; ValueError on what it can't have."""

@@ -12,9 +12,12 @@ from torch.nn import functional as F
 
 from models.attention import PAD, Blocks
 from models.families import common
+from models.families.support import Support
 from models.parts import Parts
 from models.reading import Reading
 from models.towers import PictureTower
+
+SUPPORT = Support("Gemma 3", pictures=common.MANY, both_ways="pictures", note="no pan and scan")
 
 
 class PictureBlocks(Reading):

@@ -10,10 +10,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.families import common
+from models.families.support import Support
 from models.parts import Parts
 from models.processor import picture_processor
 from models.reading import Reading
 from models.towers import PictureTower
+
+SUPPORT = Support("Idefics3, SmolVLM", pictures=common.MANY, takes=("crops", "whole"))
 
 FAKE, GLOBAL = "<fake_token_around_image>", "<global-img>"
 

@@ -3,8 +3,11 @@
 from typing import Any
 
 from models.families import common
+from models.families.support import Support
 from models.parts import Parts
 from models.reading import Reading
+
+SUPPORT = Support("LLaVA", note="one vision feature layer")
 
 
 def parts(whole: Any, processor: Any) -> Parts:

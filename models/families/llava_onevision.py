@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from transformers.image_processing_utils import select_best_resolution
 
 from models.families import common
+from models.families.support import Support
 from models.parts import Parts
 from models.processor import picture_processor
 from models.reading import Reading
+
+SUPPORT = Support("LLaVA-OneVision", takes=("crops",), note="one vision feature layer")
 
 processor = picture_processor
 

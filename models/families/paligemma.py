@@ -12,9 +12,14 @@ from torch import Tensor, nn
 
 from models.attention import PROMPT, Blocks
 from models.families import common
+from models.families.support import Support
 from models.parts import Parts
 from models.reading import Reading
 from models.towers import PictureTower
+
+SUPPORT = Support(
+    "PaliGemma 1 and 2", both_ways="prompt", note="PaliGemma 2: `model.attention=eager`"
+)
 
 TEMPLATE = (
     "{% for m in messages %}{% if m['content'] is not string %}{% for c in m['content'] %}"

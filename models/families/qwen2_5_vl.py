@@ -8,9 +8,12 @@ from transformers import Qwen2Config
 from transformers.vision_utils import get_vision_window_index
 
 from models.families import common, qwen_vl
+from models.families.support import Support
 from models.parts import Parts
 from models.processor import picture_processor
 from models.towers import PatchTower
+
+SUPPORT = Support("Qwen2.5-VL", pictures=common.MANY, takes=("patches",), grid=True)
 
 processor = picture_processor
 

@@ -12,9 +12,15 @@ from torch import Tensor, nn
 from transformers import Qwen3Config
 
 from models.families import common, qwen_vl
+from models.families.support import Support
 from models.parts import Parts
 from models.processor import picture_processor
 from models.towers import PatchTower
+
+SUPPORT = Support(
+    "Qwen3-VL", pictures=common.MANY, takes=("patches",), grid=True,
+    note="pictures enter deeper layers too",
+)  # fmt: skip
 
 MERGERS = ("merger", "deepstack_merger_list")
 
