@@ -17,7 +17,13 @@ from models.parts import Parts
 from models.reading import Reading
 from models.towers import PictureTower
 
-SUPPORT = Support("Gemma 3", pictures=common.MANY, both_ways="pictures", note="no pan and scan")
+SUPPORT = Support(
+    "Gemma 3",
+    pictures=common.MANY,
+    both_ways="pictures",
+    clipped_projector=False,  # it holds a bare weight
+    note="no pan and scan",
+)
 
 
 class PictureBlocks(Reading):

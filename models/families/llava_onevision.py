@@ -16,7 +16,12 @@ from models.parts import Parts
 from models.processor import picture_processor
 from models.reading import Reading
 
-SUPPORT = Support("LLaVA-OneVision", takes=("crops",), note="one vision feature layer")
+SUPPORT = Support(
+    "LLaVA-OneVision",
+    takes=("crops",),
+    clipped_projector=False,  # the end of a line is a bare weight
+    note="one vision feature layer",
+)
 
 processor = picture_processor
 

@@ -18,10 +18,10 @@ from conf.compose import load
 from conf.schema import Config
 from lineage.place import CHECKOUT
 
-COMPOSED = ("train", "data")  # doors whose words are a config
+COMPOSED = ("train", "data", "privacy")  # doors whose words are a config
 EACH = {command: name for name in pages.ALL for command in Page(name).commands}
 LINKED = sorted([*CHECKOUT.glob("docs/*.md"), CHECKOUT / "README.md"])
-SETTING = re.compile(r"^([+]?(data|model|stage|report|trainer|policy)\.[\w.]+=|~stage\.)")
+SETTING = re.compile(r"^([+]?(data|model|stage|report|trainer|policy|privacy)\.[\w.]+=|~stage\.)")
 DOTTED = re.compile(r"^([a-z_]\w*(?:\.\w+)+)(?<!\.html)(?<!\.json)(?:=.*)?$")
 
 

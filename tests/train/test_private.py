@@ -5,16 +5,20 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from conf.compose import ConfigError, load
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from privacy import keys, verify
 from privacy.ledger import Ledger
+from train.private import PrivateStage
 from train.run import execute
 
 Words = Callable[..., list[str]]
@@ -145,3 +149,75 @@ def test_a_changed_ledger_is_named(short: Words, tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(TactError, match="ledger.json"):
         verify.verified(load(words), run)
+
+
+def test_physical_batches_change_nothing(short: Words, tmp_path: Path) -> None:
+    weights = []
+    for size in (1, 3, 8):
+        words = short(*DP, f"run=of{size}", "privacy.fixed_key=x", "stage.instruct.steps=3",
+                      f"privacy.physical_batch_rows={size}")  # fmt: skip
+        execute(load(words))
+        folder = RunFolder.existing(f"of{size}", checkpoints=tmp_path)
+        weights.append(load_file(folder.weights("instruct")))
+    for other in weights[1:]:
+        for name, value in weights[0].items():
+            assert torch.allclose(value, other[name], atol=2e-5)
+
+
+@pytest.fixture
+def stage(short: Words, tmp_path: Path, pictures: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs the private stage with something of it changed."""
+
+    def run(name: str, change: Callable[[PrivateStage], None], *more: str) -> None:
+        prepare = PrivateStage.prepare
+
+        def prepared(self: PrivateStage, *given: Any) -> None:
+            prepare(self, *given)
+            change(self)
+
+        monkeypatch.setattr(PrivateStage, "prepare", prepared)
+        execute(load(short(*DP, f"run={name}", *more)))
+
+    return run
+
+
+def test_an_empty_step_is_a_step(stage: Any, tmp_path: Path) -> None:
+    def nobody(module: PrivateStage) -> None:
+        module.mechanism = replace(module.mechanism, units={})
+        module._moved = set(module.trainable)
+
+    stage("empty", nobody)
+    run = RunFolder.existing("empty", checkpoints=tmp_path)
+    assert Ledger.read(run.path).content["charged"] == {"instruct": 6}
+    lines = (run.private / "metrics-instruct.jsonl").read_text().splitlines()
+    assert {json.loads(line)["units"] for line in lines} == {0}
+
+
+def test_all_that_trains_is_clipped(stage: Any) -> None:
+    seen = []
+
+    def look(module: PrivateStage) -> None:
+        seen.append((set(module.trainable), set(module.engine.weights)))
+
+    stage("clipped", look)
+    [(trains, clipped)] = seen
+    assert trains == clipped
+    assert any(name.startswith("answer_adversary") for name in clipped)
+    assert any("lora_A" in name for name in clipped)
+
+
+def test_a_tensor_without_a_gradient_stops_the_stage(stage: Any) -> None:
+    def silence(module: PrivateStage) -> None:
+        del module.terms["adversarial_answers"]
+
+    with pytest.raises(TactError, match="answer_adversary.* have had no gradient in 6 steps"):
+        stage("still", silence)
+
+
+def test_a_loss_that_mixes_rows_is_found(stage: Any) -> None:
+    def mix(module: PrivateStage) -> None:
+        language = module.terms["language"]
+        module.terms["language"] = lambda step: language(step) * language(step).mean()
+
+    with pytest.raises(TactError, match="mixes rows"):
+        stage("mixed-loss", mix, "privacy.expected_batch_units=20")
