@@ -3,7 +3,6 @@
 A result whose config hash is no longer that of the tree is marked stale.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,23 +24,17 @@ def rewrite(readme: Path, results: Path, claims: Path) -> bool:
         raise TactError(f"{readme.name}: must hold {BEGIN} and {END} once each")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    made = section(results, claims, linked_from=readme.parent)
+    made = section(results, claims)
     new = f"{before}{BEGIN}\n{made}\n{END}{after}"
     if new != text:
         files.write_text(readme, new)
     return new != text
 
 
-def section(results: Path, claims: Path, *, linked_from: Path) -> str:
+def section(results: Path, claims: Path) -> str:
     """Markdown of every result that there is; TactError or ConfigError from what is composed."""
-    made = []
-    for path in sorted(results.glob("*.json")):
-        result = files.read_json(path)
-        made.append(markdown(result, stale=is_stale(result, claims)))
-        picture = path.with_suffix(".svg")
-        if picture.exists():
-            link = os.path.relpath(picture, linked_from)
-            made[-1] += f"\n\n![{result['claim']}: {result['question']}]({link})"
+    every = [files.read_json(path) for path in sorted(results.glob("*.json"))]
+    made = [markdown(result, stale=is_stale(result, claims)) for result in every]
     return "\n\n".join(made) or EMPTY
 
 

@@ -55,8 +55,12 @@ def findings(
     interface: Mapping[str, Any],
     bounds: Mapping[str, float],
     collapsed: bool,
+    spent: str | None = None,
 ) -> list[Finding]:
-    """The claims that a run can make, each against what was measured."""
+    """The claims that a run can make, each against what was measured.
+
+    ``spent``: what the ledger says of ε, for a run with DP.
+    """
     made = [_bits(measures, interface)]
     for finding in (
         _attackers(measures, bounds), _leaks(measures, bounds), _use(measures), _text(measures),
@@ -65,7 +69,9 @@ def findings(
         if finding is not None:
             made.append(finding)
     made.append(Finding("Training bounds what it learns of each person (ε).",
-                        "There was no differential privacy: ε is infinite.", OPEN))  # fmt: skip
+                        f"It is {spent}." if spent else
+                        "There was no differential privacy: ε is infinite.",
+                        PROVEN if spent else OPEN))  # fmt: skip
     if collapsed:
         made = [
             f if f.status in (PROVEN, MISSED) else Finding(f.claim, f.found, OPEN) for f in made

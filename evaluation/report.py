@@ -18,6 +18,7 @@ from evaluation.suites import Suites
 from lineage import files, provenance
 from lineage.errors import TactError
 from lineage.run import RunFolder, StageState
+from privacy import verify
 
 Content = dict[str, Any]
 
@@ -78,7 +79,7 @@ def _content(suites: Suites, key: str) -> Content:
     interface_ = asdict(config.model.interface)
     said = findings.findings(
         found, interface=interface_, bounds=suites.rule.bounds,
-        collapsed=bool(shown["warnings"]),
+        collapsed=bool(shown["warnings"]), spent=verify.sentence(config, suites.run),
     )  # fmt: skip
     revision, dirty = provenance.git_revision()
     return {

@@ -27,7 +27,8 @@ prohibited.items() %}{{ a }} never: {{ why }}; {% endfor %}not legal advice).
 {% if kind == "private" %}A picture leaves the device as {{ tokens }} words, **{{ bits }} bits a
 picture and not one more**. That holds for each picture alone; several pictures of one person tell
 more.{% else %}The interface is open: visual tokens leave as they are, and tell what they tell.{%
-endif %} Training was **without differential privacy**: ε = ∞ for everyone it was trained on.
+endif %} Training was {% if spent %}**{{ spent }}**; `privacy.json` says what is not accounted.{%
+else %}**without differential privacy**: ε = ∞ for everyone it was trained on.{% endif %}
 
 | measured | group | value | interval | n | attacker |
 |---|---|---|---|---|---|
@@ -70,8 +71,12 @@ def card(
     report: dict[str, Any] | None,
     *,
     picture_px: int | None,
+    spent: str | None = None,
 ) -> str:
-    """README.md of an export; ``picture_px`` is the side that pictures are first resized to."""
+    """README.md of an export; ``picture_px`` is the side that pictures are first resized to.
+
+    ``spent``: what the ledger states, for a run with DP.
+    """
     kind = config.model.interface.kind
     return (
         Environment(keep_trailing_newline=True)
@@ -87,6 +92,7 @@ def card(
             sensitive=policy.sensitive,
             prohibited=policy.prohibited,
             measures=headline(report),
+            spent=spent,
             usage=(PRIVATE_USE if kind == "private" else OPEN_USE).replace(
                 "PICTURE", _picture(picture_px)
             ),

@@ -65,9 +65,11 @@ def _papers(folder: Path, config: Any, run: RunFolder, *, picture_px: int | None
             f"run={run.name}: its report is of other weights than its own; measure again, then "
             f"export: python -m evaluation run={run.name} again=true"
         )
-    text = card.card(config, manifest, rule, report, picture_px=picture_px)
+    ledger = _ledger(config, run)
+    spent = ledger["statement"] if ledger else None
+    text = card.card(config, manifest, rule, report, picture_px=picture_px, spent=spent)
     files.write_text(folder / "README.md", text)
-    stated = card.privacy(config, manifest, rule, report, ledger=_ledger(config, run))
+    stated = card.privacy(config, manifest, rule, report, ledger=ledger)
     files.write_json(folder / "privacy.json", stated)
 
 

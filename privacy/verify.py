@@ -30,6 +30,22 @@ def verified(config: Config, run: RunFolder) -> Ledger:
     return ledger
 
 
+def sentence(config: Config, run: RunFolder) -> str | None:
+    """What a report says of ε so far; None without DP or where the key is known."""
+    if config.privacy.epsilon is None:
+        return None
+    ledger = Ledger.read(run.path)
+    return None if ledger.key_known else _sentence(ledger)
+
+
+def _sentence(ledger: Ledger) -> str:
+    content = ledger.content
+    return (
+        f"({ledger.epsilon():.3g}, {content['delta']:g})-DP with respect to adding or removing "
+        f"one {content['unit']}, for the stages on people who are not public"
+    )
+
+
 def stated(config: Config, run: RunFolder) -> dict[str, Any]:
     """What an export may say of ε. TactError where the key is known or the ledger doesn't fit."""
     ledger = verified(config, run)
@@ -48,8 +64,5 @@ def stated(config: Config, run: RunFolder) -> dict[str, Any]:
         "events": content["plan"]["before"] + content["plan"]["events"],
         "charged_steps": content["charged"],
         "not_accounted": content["not_accounted"],
-        "statement": (
-            f"({ledger.epsilon():.3g}, {content['delta']:g})-DP with respect to adding or removing "
-            f"one {content['unit']}, for the stages on people who are not public"
-        ),
+        "statement": _sentence(ledger),
     }

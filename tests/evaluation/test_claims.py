@@ -57,7 +57,7 @@ class Bench:
 
     def table(self) -> str:
         """README's part."""
-        return claim_table.section(self.folder / "results", self.folder, linked_from=self.folder)
+        return claim_table.section(self.folder / "results", self.folder)
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_a_stage_without_a_report_is_found_before_anything_runs(bench: Bench) ->
 def test_readme_holds_what_the_results_say() -> None:
     text = (CHECKOUT / "README.md").read_text()
     held = text.split(claim_table.BEGIN)[1].split(claim_table.END)[0].strip()
-    said = claim_table.section(claims.RESULTS, claim_file.FOLDER, linked_from=CHECKOUT)
+    said = claim_table.section(claims.RESULTS, claim_file.FOLDER)
     assert held == said, "run: python -m evaluation claims readme=true"
 
 

@@ -51,3 +51,12 @@ def test_flips_are_told_beside_what_another_pose_changes(value: float, says: str
     flips = [measure("flips", "flip_rate", "gender/all/above_twin", value)]
     found = findings(flips, interface=PRIVATE, bounds={}, collapsed=False)
     assert any(says in f.found for f in found)
+
+
+def test_a_ledgers_epsilon_is_told_and_none_without_it() -> None:
+    def last(spent: str | None) -> tuple[str, str]:
+        found = findings(table(0.0), interface=PRIVATE, bounds={}, collapsed=False, spent=spent)
+        return found[-1].found, found[-1].status
+
+    assert last("(3.2, 1e-05)-DP") == ("It is (3.2, 1e-05)-DP.", "proven")
+    assert last(None) == ("There was no differential privacy: ε is infinite.", "open")

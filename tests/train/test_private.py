@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from conf.compose import ConfigError, load
+from export.run import export
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from privacy import keys, verify
@@ -53,6 +54,11 @@ def test_a_private_stage_from_ledger_to_forgotten_key(
     assert 0 < ledger.epsilon() <= 8.0
     stated = verify.stated(config, run)
     assert stated["unit"] == "subject" and "adding or removing" in stated["statement"]
+    export(run)
+    written = json.loads((run.path / "export" / "privacy.json").read_text())
+    assert written["differential_privacy"] == stated
+    card = (run.path / "export" / "README.md").read_text()
+    assert stated["statement"] in card and "without differential privacy" not in card
     assert not (run.private / keys.NAME).exists()
     own = run.private / "metrics-instruct.jsonl"
     lines = [json.loads(line) for line in own.read_text().splitlines()]
@@ -65,7 +71,7 @@ def test_a_fixed_key_gives_no_epsilon(short: Words, tmp_path: Path) -> None:
     words = short(*DP, "run=known", "privacy.fixed_key=x")
     execute(load(words))
     with pytest.raises(TactError, match="epsilon is not valid: key known"):
-        verify.stated(load(words), RunFolder.existing("known", checkpoints=tmp_path))
+        export(RunFolder.existing("known", checkpoints=tmp_path))
 
 
 def test_a_killed_stage_ends_with_the_same_weights_and_ledger(short: Words, tmp_path: Path) -> None:
