@@ -159,7 +159,7 @@ def test_a_claim_that_is_killed_goes_on_and_then_runs_nothing(bench: Bench) -> N
     while not (run / "manifest.json").exists() and time.monotonic() < until:
         time.sleep(0.05)
     killed.send_signal(signal.SIGTERM)
-    assert killed.wait(60) != 0
+    assert killed.wait(300) != 0
     assert not (bench.folder / "results" / "small.json").exists()
     with RunFolder(run).lock():  # nobody trains on
         pass

@@ -35,7 +35,7 @@ def test_steps_attempts_and_runs_share_no_noise(tmp_path: Path) -> None:
         for second in drawn[i + 1 :]:
             pair = np.corrcoef(first["b"].numpy(), second["b"].numpy())[0, 1]
             assert abs(pair) < 0.15
-            assert not set(first["b"].tolist()) & set(second["b"].tolist())
+            assert (first["b"] == second["b"]).float().mean() < 0.01
     again = keys.open_key(tmp_path)
     assert torch.equal(noise(again, 1)["a"], drawn[1]["a"])
 
