@@ -79,8 +79,12 @@ def test_one_sequence_is_two_rows(name: str, kind: str) -> None:
 
 @every_family
 @both_kinds
-def test_the_rejected_answer_never_sees_the_chosen(name: str, kind: str) -> None:
-    model = family(name, kind)
+@pytest.mark.parametrize("attention", ["the family's", "eager"])
+def test_the_rejected_answer_never_sees_the_chosen(name: str, kind: str, attention: str) -> None:
+    whole, processor = tiny_families.make(name)
+    if attention == "eager":
+        whole.set_attn_implementation("eager")
+    model = family(name, kind, given=(whole, processor))
     pair = row(model, seed=1)
     changed = pair.answers[0][::-1]
     with torch.no_grad():
