@@ -27,6 +27,11 @@ def stage_names(config: Config) -> list[str]:
     return [step for step in config.steps if step not in OTHER_STEPS]
 
 
+def is_public(config: Config, stage: StageConfig) -> bool:
+    """Whether all people whom the stage reads are declared public."""
+    return stage.people in config.data.public
+
+
 def _interface(config: Config) -> Iterator[str]:
     interface = config.model.interface
     if interface.kind not in ("open", "private"):
@@ -71,7 +76,7 @@ def _stage(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
             yield f"{where}.train: unknown part {part!r}; known: {', '.join(PARTS)}"
     if "lora" in stage.train and "language_model" in stage.train:
         yield f"{where}.train: lora and language_model exclude each other; keep one"
-    if stage.public_only and stage.people not in config.data.public:
+    if stage.public_only and not is_public(config, stage):
         yield (
             f"{where}.people={stage.people}: this stage takes public people only; use one of "
             f"{config.data.public}, or declare the split in data.public if its people are public"
@@ -166,7 +171,7 @@ def _privacy(config: Config) -> Iterator[str]:
     if config.model.lora.dropout:
         yield f"model.lora.dropout={config.model.lora.dropout}: set it to 0 with privacy.epsilon"
     for name in stage_names(config):
-        if name in config.stage and config.stage[name].people not in config.data.public:
+        if name in config.stage and not is_public(config, config.stage[name]):
             yield from _private_stage(name, config.stage[name])
 
 

@@ -49,17 +49,16 @@ def noise_multiplier(
     *,
     epsilon: float,
     delta: float,
-    before: Sequence[Event] = (),
     tolerance: float = 1e-3,
 ) -> float:
-    """The smallest common σ/C with which all of ``plan``, after ``before``, is within ``epsilon``.
+    """The smallest common σ/C with which all of ``plan`` stays within ``epsilon``.
 
     The plan's own noise plays no part. TactError where no noise below 200 is enough.
     """
     from dp_accounting import mechanism_calibration as calibration
 
     def event(sigma: float) -> Any:
-        return _composed([*before, *[replace(e, noise_multiplier=sigma) for e in plan]])
+        return _composed([replace(e, noise_multiplier=sigma) for e in plan])
 
     try:
         found = calibration.calibrate_dp_mechanism(

@@ -6,7 +6,7 @@ steps are the config's, and steps are counted whatever was drawn in them.
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,14 @@ class Ledger:
         """The run's ledger, made if there is none; TactError where there is one of another plan."""
         if (folder / NAME).exists():
             found = cls.read(folder)
-            if found.content["plan"] != json.loads(json.dumps(plan.record())):
+            if found.plan != plan:
                 raise TactError(
                     f"{NAME} is of another plan than this config's: restore the config, or begin "
                     "another run"
                 )
             return found
         made = cls(folder, {
-            "version": VERSION, "relation": RELATION, "unit": plan.unit, "units": plan.units,
-            "delta": plan.delta, "plan": plan.record(), "key_known": key_known,
+            "version": VERSION, "relation": RELATION, "plan": asdict(plan), "key_known": key_known,
             "charged": {e.stage: 0 for e in plan.events}, "weights_sha256": {},
             "not_accounted": list(NOT_ACCOUNTED),
         })  # fmt: skip
@@ -63,16 +62,19 @@ class Ledger:
         """Whether the noise can be subtracted by whoever reads the config."""
         return bool(self.content["key_known"])
 
+    @property
+    def plan(self) -> Plan:
+        """What the run has promised."""
+        content = self.content["plan"]
+        return Plan(**{**content, "events": tuple(Event(**e) for e in content["events"])})
+
     def events(self) -> list[Event]:
-        """What was charged, this run's parents included."""
-        plan = self.content["plan"]
-        before = [Event(**e) for e in plan["before"]]
-        charged = self.content["charged"]
-        return before + [replace(Event(**e), steps=charged[e["stage"]]) for e in plan["events"]]
+        """What was charged."""
+        return [replace(e, steps=self.content["charged"][e.stage]) for e in self.plan.events]
 
     def epsilon(self, *, accountant: str = "pld") -> float:
-        """ε of all that was charged, at the ledger's δ."""
-        return epsilon(self.events(), delta=self.content["delta"], accountant=accountant)
+        """ε of all that was charged, at the plan's δ."""
+        return epsilon(self.events(), delta=self.plan.delta, accountant=accountant)
 
     def charge(self, stage: str, steps: int) -> None:
         """Have ``steps`` of ``stage`` charged, at least; on disk before this returns.
@@ -82,14 +84,13 @@ class Ledger:
         charged = self.content["charged"]
         if steps <= charged[stage]:
             return
-        plan = self.content["plan"]
-        planned = next(e["steps"] for e in plan["events"] if e["stage"] == stage)
+        plan = self.plan
         before, charged[stage] = charged[stage], steps
-        if steps > planned and self.epsilon() > plan["epsilon"]:
+        if steps > plan.event(stage).steps and self.epsilon() > plan.epsilon:
             charged[stage] = before
             raise TactError(
-                f"stage {stage}: another step would pass epsilon={plan['epsilon']} (steps that "
-                "were replayed differently are charged again): the run ends here"
+                f"stage {stage}: another step would pass epsilon={plan.epsilon} (steps that were "
+                "replayed differently are charged again): the run ends here"
             )
         self._write()
 

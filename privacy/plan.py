@@ -3,13 +3,12 @@
 Nothing is loaded: units are a public number of the config, never a count of private rows.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from conf import rules
 from conf.schema import Config
-from privacy.accounting import RELATION, Event, epsilon, noise_multiplier
+from privacy.accounting import Event, epsilon, noise_multiplier
 
 NOT_ACCOUNTED = (
     "validation or any other figure on private rows",
@@ -23,7 +22,7 @@ NOT_ACCOUNTED = (
 
 @dataclass(frozen=True)
 class Plan:
-    """The mechanism of a whole run. ``before``: what its parent's ledger has charged already."""
+    """The mechanism of a whole run."""
 
     unit: str
     units: int
@@ -32,7 +31,6 @@ class Plan:
     max_grad_norm: float
     rows_per_unit: int
     events: tuple[Event, ...]
-    before: tuple[Event, ...] = ()
 
     @property
     def noise_multiplier(self) -> float:
@@ -43,23 +41,17 @@ class Plan:
         """The stage's own."""
         return next(e for e in self.events if e.stage == stage)
 
-    def record(self) -> dict[str, Any]:
-        """As the ledger holds it."""
-        made = asdict(self)
-        return {**made, "relation": RELATION, "events": list(made["events"]),
-                "before": list(made["before"])}  # fmt: skip
-
 
 def private_stages(config: Config) -> list[str]:
     """Stages whose people are not declared public."""
     names = [s for s in config.steps if s not in rules.OTHER_STEPS]
-    return [name for name in names if config.stage[name].people not in config.data.public]
+    return [name for name in names if not rules.is_public(config, config.stage[name])]
 
 
-def plan(config: Config, *, before: Sequence[Event] = ()) -> Plan:
+def plan(config: Config) -> Plan:
     """The plan of ``config``, its noise calibrated over all private stages together.
 
-    Raises TactError where the budget can't be met, or ``before`` has spent it.
+    Takes seconds. Raises TactError where the budget can't be met.
     """
     wanted = config.privacy
     assert wanted.epsilon is not None and wanted.units is not None
@@ -70,7 +62,7 @@ def plan(config: Config, *, before: Sequence[Event] = ()) -> Plan:
     ]
     sigma = 0.0
     if bare:
-        sigma = noise_multiplier(bare, epsilon=wanted.epsilon, delta=wanted.delta, before=before)
+        sigma = noise_multiplier(bare, epsilon=wanted.epsilon, delta=wanted.delta)
     return Plan(
         unit=wanted.unit,
         units=wanted.units,
@@ -79,17 +71,13 @@ def plan(config: Config, *, before: Sequence[Event] = ()) -> Plan:
         max_grad_norm=wanted.max_grad_norm,
         rows_per_unit=wanted.rows_per_unit,
         events=tuple(replace(e, noise_multiplier=sigma) for e in bare),
-        before=tuple(before),
     )
 
 
 def by_stage(made: Plan) -> list[dict[str, Any]]:
     """ε of each stage alone, and of all up to it."""
-    rows, so_far = [], list(made.before)
-    for event in made.events:
-        so_far.append(event)
-        rows.append(
-            {**asdict(event), "epsilon_alone": epsilon([event], delta=made.delta),
-             "epsilon_so_far": epsilon(so_far, delta=made.delta)}
-        )  # fmt: skip
-    return rows
+    return [
+        {**asdict(event), "epsilon_alone": epsilon([event], delta=made.delta),
+         "epsilon_so_far": epsilon(made.events[: i + 1], delta=made.delta)}
+        for i, event in enumerate(made.events)
+    ]  # fmt: skip

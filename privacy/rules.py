@@ -8,6 +8,7 @@ refused by name, never passed over.
 
 from collections.abc import Callable
 from copy import copy
+from functools import cache
 from typing import Any
 
 import torch
@@ -72,6 +73,7 @@ def by_position(values: Tensor) -> Tensor:
     return values.reshape(rows, -1, size) if rows else values.new_zeros(0, 1, size)
 
 
+@cache
 def _opacus() -> dict[type[nn.Module], Rule]:
     from opacus.grad_sample.conv import compute_conv_grad_sample
     from opacus.grad_sample.layer_norm import compute_layer_norm_grad_sample

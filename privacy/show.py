@@ -35,11 +35,11 @@ def charged(run: RunFolder, *, verify: bool, quiet: bool) -> dict[str, Any]:
     """What a run's ledger holds; with ``verify`` also whether all fits. TactError."""
     config = compose.from_yaml(run.path / "config.yaml")
     ledger = check.verified(config, run) if verify else Ledger.read(run.path)
-    content = ledger.content
+    content, plan_ = ledger.content, ledger.plan
     found = {
         "run": run.name, "epsilon": None if ledger.key_known else ledger.epsilon(),
         "epsilon_rdp": None if ledger.key_known else ledger.epsilon(accountant="rdp"),
-        "delta": content["delta"], "unit": content["unit"], "relation": RELATION,
+        "delta": plan_.delta, "unit": plan_.unit, "relation": RELATION,
         "charged": content["charged"], "key_known": ledger.key_known, "verified": verify,
         "not_accounted": content["not_accounted"],
     }  # fmt: skip
@@ -47,8 +47,8 @@ def charged(run: RunFolder, *, verify: bool, quiet: bool) -> dict[str, Any]:
         said = "not valid: key known" if ledger.key_known else f"{found['epsilon']:.4g}"
         console = Console()
         console.print(
-            f"run={run.name}: epsilon {said} at delta {content['delta']:g}, {RELATION} "
-            f"({content['unit']}); steps charged: {content['charged']}"
+            f"run={run.name}: epsilon {said} at delta {plan_.delta:g}, {RELATION} "
+            f"({plan_.unit}); steps charged: {content['charged']}"
         )
         console.print("not accounted: " + "; ".join(content["not_accounted"]))
     return found

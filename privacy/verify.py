@@ -39,10 +39,10 @@ def sentence(config: Config, run: RunFolder) -> str | None:
 
 
 def _sentence(ledger: Ledger) -> str:
-    content = ledger.content
+    plan = ledger.plan
     return (
-        f"({ledger.epsilon():.3g}, {content['delta']:g})-DP with respect to adding or removing "
-        f"one {content['unit']}, for the stages on people who are not public"
+        f"({ledger.epsilon():.3g}, {plan.delta:g})-DP with respect to adding or removing "
+        f"one {plan.unit}, for the stages on people who are not public"
     )
 
 
@@ -53,15 +53,15 @@ def stated(config: Config, run: RunFolder) -> dict[str, Any]:
         raise TactError(
             "epsilon is not valid: key known (privacy.fixed_key is for tests); train without it"
         )
-    content = ledger.content
+    content, plan = ledger.content, ledger.plan
     return {
         "epsilon": ledger.epsilon(),
         "epsilon_rdp": ledger.epsilon(accountant="rdp"),
-        "delta": content["delta"],
-        "unit": content["unit"],
+        "delta": plan.delta,
+        "unit": plan.unit,
         "relation": RELATION,
-        "units": content["units"],
-        "events": content["plan"]["before"] + content["plan"]["events"],
+        "units": plan.units,
+        "events": content["plan"]["events"],
         "charged_steps": content["charged"],
         "not_accounted": content["not_accounted"],
         "statement": _sentence(ledger),

@@ -1,34 +1,24 @@
 """What ties a run's private stages to its key, its ledger and its units."""
 
-from conf.schema import Config, StageConfig
+from conf.schema import Config
 from lineage import files
 from lineage.errors import TactError
 from lineage.run import INHERITED, RunFolder
 from privacy import keys
 from privacy.ledger import NAME, Ledger
-from privacy.plan import Plan, plan, private_stages
+from privacy.plan import plan, private_stages
 from privacy.records import Records
 from train.private import Mechanism
 from train.rows import EncodedSet
 from train.units import units_of
 
 
-def is_private(config: Config, stage: StageConfig) -> bool:
-    """Whether the stage's people are protected: DP is on and they are not public."""
-    return config.privacy.epsilon is not None and stage.people not in config.data.public
+def begin(config: Config, run: RunFolder) -> None:
+    """Have the run's ledger begun with its plan, once before its steps.
 
-
-def ledger(config: Config, run: RunFolder) -> Ledger:
-    """The run's ledger, begun with its plan at the first call.
-
-    Raises TactError where an earlier stage read private rows without DP: then no ε holds.
+    Raises TactError where the budget can't be met, the ledger is of another plan, or an earlier
+    stage read private rows without DP: then no ε holds.
     """
-    return Ledger.begin(
-        run.path, _plan(config, run), key_known=config.privacy.fixed_key is not None
-    )
-
-
-def _plan(config: Config, run: RunFolder) -> Plan:
     for state in run.read().stages:
         if state.state == INHERITED and not state.public:
             raise TactError(
@@ -36,29 +26,29 @@ def _plan(config: Config, run: RunFolder) -> Plan:
                 "public, without DP or under a ledger that ended; epsilon is infinite whatever "
                 "this run does. Start from a stage on public people (data.public)"
             )
-    return plan(config)
+    Ledger.begin(run.path, plan(config), key_known=config.privacy.fixed_key is not None)
 
 
 def mechanism(config: Config, name: str, run: RunFolder, encoded: EncodedSet) -> Mechanism:
     """The mechanism of a private stage: what was planned, the key, the units of its rows."""
-    made = ledger(config, run)
+    ledger = Ledger.read(run.path)
     wanted = config.privacy
     return Mechanism(
-        event=_plan(config, run).event(name),
+        event=ledger.plan.event(name),
         units=units_of(encoded.rows, wanted.unit),
         expected_units=wanted.expected_batch_units,
         rows_per_unit=wanted.rows_per_unit,
         physical_rows=wanted.physical_batch_rows,
         key=keys.open_key(run.private, fixed=wanted.fixed_key),
-        ledger=made,
+        ledger=ledger,
         records=Records(run.private, name),
         metrics=run.private / f"metrics-{name}.jsonl",
     )
 
 
-def close(config: Config, run: RunFolder, name: str) -> None:
+def close(run: RunFolder, name: str) -> None:
     """Note the stage's weights in the ledger, and drop what tells its steps apart."""
-    ledger(config, run).close(name, files.sha256(run.weights(name)))
+    Ledger.read(run.path).close(name, files.sha256(run.weights(name)))
     Records(run.private, name).forget()
 
 

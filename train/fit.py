@@ -38,9 +38,8 @@ def fit(
     _quiet()
     stage = config.stage[name]
     started = [*run.finished_stages()]
-    folder = run.begin(
-        name, trains=list(stage.train), steps=stage.steps, public=stage.people in config.data.public
-    )
+    public = rules.is_public(config, stage)
+    folder = run.begin(name, trains=list(stage.train), steps=stage.steps, public=public)
     pl.seed_everything(config.seed * 1000 + len(started), verbose=False)
     model = configured.model(config.model, policy, seed=config.seed)
     _check_lora(config, model)
@@ -55,8 +54,8 @@ def fit(
         max_rejects=config.data.max_rejects,
         rejects=run.private / f"rejects-{name}.jsonl",
     )
-    held = None
-    if accounted.is_private(config, stage):  # a figure of private rows would not be accounted
+    held, private = None, config.privacy.epsilon is not None and not public
+    if private:  # a figure of private rows would not be accounted
         check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
         module: Stage = _module(config, stage, model, encoded, kind=PrivateStage)
         assert isinstance(module, PrivateStage)
@@ -68,8 +67,8 @@ def fit(
     validation.conclude(config, stage, module, held, splits, policy, folder=folder)
     state.write(run.weights(name), {n: p for n, p in module.trainable.items()})
     run.end(name)
-    if accounted.is_private(config, stage):
-        accounted.close(config, run, name)
+    if private:
+        accounted.close(run, name)
     (folder / LAST).unlink(missing_ok=True)
 
 

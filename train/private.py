@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from data.collate import Batch, Collator
 from lineage.errors import TactError
+from models import state
 from privacy import mechanism, sampling
 from privacy.accounting import Event
 from privacy.clipping import PerUnit
@@ -76,7 +77,7 @@ class PrivateStage(Stage):
         made, event = self.mechanism, self.mechanism.event
         for attempt in range(MOST_ATTEMPTS):
             sums = self._sum(step, attempt)
-            if not made.records.admit(step, attempt, mechanism.digest(sums)):
+            if not made.records.admit(step, attempt, state.digest(sums).hex()):
                 continue  # replayed, and not the same: other units and other noise
             made.ledger.charge(event.stage, made.records.charged)
             return mechanism.release(

@@ -49,7 +49,7 @@ def execute(config: Config) -> dict[str, Any]:
         _check_people(config, splits)
         _note_data(config, run, splits)
         if config.privacy.epsilon is not None:
-            accounted.ledger(config, run)  # a budget that can't be met ends here
+            accounted.begin(config, run)
         after: str | None = None
         for step in config.stages or config.steps:
             _step(config, step, run, splits, rule, after=after)

@@ -9,8 +9,9 @@ import torch
 from scipy import stats
 
 from lineage.errors import TactError
+from models.state import digest
 from privacy import keys, sampling
-from privacy.mechanism import digest, release
+from privacy.mechanism import release
 
 ZERO = {"a": torch.zeros(40, 50), "b": torch.zeros(1000)}
 
