@@ -1,10 +1,11 @@
 """``python -m evaluation claims``: run what a claim needs, read its figures, write its result.
 
 Whatever is done is kept: finished runs are not run again, an unfinished one goes on where it
-stopped, and a claim whose result stands for the present config is passed over.
+stopped, a claim whose result stands for the present config is passed over, and seeds that a result
+of the same config has of another machine stay in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -70,34 +71,42 @@ class _Job:
         """What stands in the results: ``done``, ``partial``, ``stale`` or ``missing``."""
         if not self.path.exists():
             return "missing"
-        there = files.read_json(self.path)
-        if there["config_sha256"] != self.digest:
+        if (there := self._there()) is None:
             return "stale"
         return "done" if set(self.seeds) <= set(there["seeds"]) else "partial"
 
     def run(self) -> str:
         """Bring the claim's result up to date; returns what was done."""
-        name = self.claim.name
-        if self.state() == "done":
+        name, there = self.claim.name, self._there()
+        measured = set(there["seeds"]) if there else set()
+        if measured >= set(self.seeds):
             console.print(f"{name}: done before, {self.path.name} is of the present config")
             return "done before"
-        with Progress(name, [one for one in self.plan if one.seed in self.seeds]) as progress:
+        wanted = set(self.seeds) - measured
+        with Progress(name, [one for one in self.plan if one.seed in wanted]) as progress:
             for one in progress.plan:
                 if progress.begin(one):
                     spent = claim_train.train(one, progress.beat)
                     progress.end(one, spent)
-        result = claim_result.result(self.claim, self._finished(), digest=self.digest)
-        files.write_json(self.path, result)
+        made = claim_result.result(
+            self.claim, self._finished(wanted), digest=self.digest, before=there
+        )
+        files.write_json(self.path, made)
         if name == frontier.CLAIM:
             frontier.draw(self.path)
-        missed = [f["label"] for f in result["figures"] if f["met"] is False]
+        missed = [f["label"] for f in made["figures"] if f["met"] is False]
         console.print(f"{name}: {self.path.name} written; missed: {', '.join(missed) or 'nothing'}")
         return "written"
 
-    def _finished(self) -> list[Planned]:
-        """The runs of those seeds that have all of them, asked for now or run before."""
+    def _there(self) -> dict[str, Any] | None:
+        """The result that stands, if it is of the present config."""
+        there = files.read_json(self.path) if self.path.exists() else None
+        return there if there and there["config_sha256"] == self.digest else None
+
+    def _finished(self, wanted: Set[int]) -> list[Planned]:
+        """The runs of those seeds that have all of them, wanted now or run before."""
         left = {one.seed for one in self.plan if claim_runs.state(one) != claim_runs.FINISHED}
-        return [one for one in self.plan if one.seed in self.seeds or one.seed not in left]
+        return [one for one in self.plan if one.seed in wanted or one.seed not in left]
 
 
 def _seeds(given: str | None, claims: Sequence[Claim]) -> list[int] | None:
