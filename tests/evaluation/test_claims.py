@@ -120,6 +120,26 @@ def test_some_of_the_seeds_are_marked_as_such(trained: Bench) -> None:
         trained.run("seeds=[7]")
 
 
+def test_seeds_that_another_machine_measured_stay_in_the_result(trained: Bench) -> None:
+    trained.run("seeds=[0]")
+    path = trained.folder / "results" / "small.json"
+    there = trained.result()
+    for record in there["measures"]:
+        record.update(seed=1, value=0.25)
+    there.update(seeds=[1], runs={"tiny": {"1": "tiny-s1"}}, revision="a" * 40, seconds=7.0)
+    path.write_text(json.dumps(there))
+    trained.run("seeds=[0]")  # whose run is here; seed 1's is not
+    result, own = trained.result(), RunFolder(trained.folder / "tiny-s0").read().revision
+    (figure,) = result["figures"]
+    assert result["seeds"] == [0, 1] and figure["values"][1] == 0.25
+    assert figure["interval"] == "t over 2 seeds" and len(result["measures"]) == 2
+    assert set(result["revision"].split(", ")) == {"a" * 40, own} and result["seconds"] >= 7.0
+    assert trained.run() == "done before"
+    trained.claim({**LEAK, "at_most": 0.5}, more=("model.interface.kind=private",))
+    trained.run("seeds=[0]")
+    assert trained.result()["seeds"] == [0]  # what is stale is not kept
+
+
 @pytest.mark.parametrize("what", ["a config", "a bound", "a label", "the claim is gone"])
 def test_a_result_whose_config_has_changed_is_marked_stale(trained: Bench, what: str) -> None:
     trained.run("seeds=[0]")
