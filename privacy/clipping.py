@@ -83,6 +83,7 @@ class PerUnit:
             found = self._by_row(layer, kind, x, g)
             self._add(layer, {name: fold.summed(each) for name, each in found.items()})
 
+    @torch.no_grad()
     def clip(self, max_grad_norm: float) -> Clipped:
         """Sum of the units' gradients, each clipped to ``max_grad_norm`` over all parameters.
 
@@ -99,6 +100,7 @@ class PerUnit:
         factor = torch.where(finite, (max_grad_norm / norms.clamp(min=1e-12)).clamp(max=1.0), 0.0)
         return Clipped(self._weighted(factor), norms)
 
+    @torch.no_grad()
     def gradients(self, unit: int) -> dict[str, Tensor]:
         """One unit's gradient before clipping: for the check against a slow backward."""
         one = torch.zeros(self.units, device=self._rows.device)

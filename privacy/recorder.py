@@ -76,5 +76,6 @@ class _Told(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
-        ctx.tell(*ctx.saved_tensors, grads)
+        (x,) = ctx.saved_tensors
+        ctx.tell(x.detach(), grads)
         return (None, None, None, *grads, *[None] * ctx.weights)

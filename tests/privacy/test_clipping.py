@@ -158,6 +158,7 @@ def fast(model: nn.Module, x: Tensor, owner: Tensor, *, norm: float, again: Any 
     assert all(p.grad is None for p in model.parameters())
     clipped = engine.clip(norm)
     engine.close()
+    assert not any(each.requires_grad for each in clipped.sums.values())
     return [clipped.sums[n] for n, _ in model.named_parameters()], clipped.norms
 
 
