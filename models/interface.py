@@ -18,7 +18,7 @@ together (each gives its own bits), and nothing of which facts those bits hold.
 P pictures, N positions, D features, K tokens, m bits a token, H the language model's width.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,7 @@ MIN_QUERIES = 8  # places that bits may be read from
 SHARPNESS = 4.0  # attention starts close to one position, not to the mean of all
 
 
-@dataclass(frozen=True)
-class PictureTokens:
+class PictureTokens(NamedTuple):
     """What the language model gets of P pictures, and what an adversary on it may read."""
 
     values: Tensor  # (P, K, w): ±½ bits (private) or projected features (open)

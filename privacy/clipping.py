@@ -7,12 +7,16 @@ pair or a picture in eight crops counts once.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as tree
 
 from lineage.errors import TactError
 from privacy import rules
+from privacy.folding import Fold
+from privacy.late import Late, Products, is_cheaper
 from privacy.recorder import observe
 
 BY_PICTURE = ("tower", "interface", "reader", "facts", "token_adversary")  # parts of a VLM
@@ -41,6 +45,8 @@ class PerUnit:
             if (p.requires_grad if names is None else n in names)
         }
         self.layers = dict(_observed(model, self.weights))
+        self.paused = False
+        self._apart: set[str] = set()  # layers that were seen to take rows one by one
         self._undo = [observe(layer, name, self) for name, layer in self.layers.items()]
         self.units = 0
 
@@ -58,83 +64,126 @@ class PerUnit:
         """
         self.units = units
         self._rows, self._pictures, self._doubled = rows, pictures, doubled
+        self._folds: dict[tuple[bool, int], Fold] = {}
         self._sums: dict[str, Tensor] = {}
-        self._late: dict[str, tuple[Tensor, Tensor]] = {}
+        self._late: dict[str, Late] = {}
+        self._products = Products()
+        for parameter in self.weights.values():
+            parameter.grad = None
 
-    def record(self, layer: str, x: Tensor, g: Tensor) -> None:
+    def record(self, layer: str, x: Tensor, g: Any) -> None:
         """One use of a layer; called in the backward pass."""
-        owner, kind = self._owner(layer, len(x)), self.layers[layer]
-        g = g.float()
-        x = x if x.dtype in (torch.int32, torch.int64) else x.float()
-        if type(kind) is nn.Linear and layer not in self._sums and layer not in self._late:
-            width = int(torch.bincount(owner, minlength=1).max()) if len(owner) else 1
-            together = rules.by_position(x).shape[1] * width
-            if kind.bias is None and rules.ghost_is_cheaper(kind, together):
-                self._late[layer] = (self._by_unit(x, owner, width), self._by_unit(g, owner, width))
-                return
-        self._settle(layer)
-        self._add(layer, self._folded(rules.rule(kind)(kind, x, g), owner))  # type: ignore[misc]
+        fold, kind = self._fold(layer, len(x)), self.layers[layer]
+        if not len(x):
+            return
+        x, g = tree.tree_map(_single, (x, g))
+        if type(kind) is nn.Linear:
+            self._linear(layer, kind, rules.by_position(x), rules.by_position(g), fold)
+        else:
+            found = self._by_row(layer, kind, x, g)
+            self._add(layer, {name: fold.summed(each) for name, each in found.items()})
 
+    @torch.no_grad()
     def clip(self, max_grad_norm: float) -> Clipped:
         """Sum of the units' gradients, each clipped to ``max_grad_norm`` over all parameters.
 
         c_u = min(1, C / ‖g_u‖) (Abadi et al. 2016, "Deep learning with differential privacy",
         algorithm 1). A unit whose gradient is not finite adds nothing: to stop there, or to pass it
-        on, would tell of that unit alone.
+        on, would tell of that unit alone. TactError where a parameter was used past its layer.
         """
+        if past := [n for n, p in self.weights.items() if p.grad is not None]:
+            raise TactError(f"{past[0]} is used outside of its layer: it can't be trained with DP")
         norms = self._squared_norms().sqrt()
         finite = torch.isfinite(norms)
         if not bool(finite.all()):
             self._drop(~finite)
         factor = torch.where(finite, (max_grad_norm / norms.clamp(min=1e-12)).clamp(max=1.0), 0.0)
-        sums = {n: torch.zeros_like(p, dtype=torch.float32) for n, p in self.weights.items()}
-        for name, each in self._sums.items():
-            sums[name] = torch.tensordot(factor, each, dims=1)
-        for layer, (x, g) in self._late.items():
-            sums[_named(layer, "weight")] = rules.weighted_sum(x, g, factor)
-        return Clipped(sums, norms)
+        return Clipped(self._weighted(factor), norms)
 
+    @torch.no_grad()
     def gradients(self, unit: int) -> dict[str, Tensor]:
         """One unit's gradient before clipping: for the check against a slow backward."""
-        for layer in list(self._late):
-            self._settle(layer)
-        return {name: each[unit] for name, each in self._sums.items()}
+        one = torch.zeros(self.units, device=self._rows.device)
+        one[unit] = 1.0
+        return self._weighted(one)
 
-    def _owner(self, layer: str, count: int) -> Tensor:
-        """The unit of each row of a layer's input, (count,). TactError where rows are mixed."""
-        if layer.startswith(BY_PICTURE) and self._pictures is not None:
-            pieces, rest = divmod(count, max(1, len(self._pictures)))
-            if pieces and not rest:  # its crops or patches follow each other
-                return self._pictures.repeat_interleave(pieces)
-        elif count == len(self._rows):
+    def _weighted(self, factor: Tensor) -> dict[str, Tensor]:
+        """Σ_u factor_u g_u of each parameter."""
+        sums = {n: torch.tensordot(factor, each, dims=1) for n, each in self._sums.items()}
+        sums |= {n: late.weighted(factor) for n, late in self._late.items()}
+        return {
+            n: sums[n] if n in sums else torch.zeros_like(p, dtype=torch.float32)
+            for n, p in self.weights.items()
+        }
+
+    def _fold(self, layer: str, count: int) -> Fold:
+        """From the rows of a layer's input to units. TactError where rows are mixed."""
+        by_picture = layer.startswith(BY_PICTURE) and self._pictures is not None
+        key = by_picture, count
+        if key not in self._folds:
+            owner = self._by_picture(count) if by_picture else self._by_row_of_batch(count)
+            if owner is None:
+                raise TactError(
+                    f"{layer}: its input has {count} rows, the batch {len(self._rows)}: it mixes "
+                    "rows, or packs them in a way that is not known; it can't be trained with DP"
+                )
+            self._folds[key] = Fold(owner, self.units)
+        return self._folds[key]
+
+    def _by_picture(self, count: int) -> Tensor | None:
+        assert self._pictures is not None
+        pieces, rest = divmod(count, max(1, len(self._pictures)))
+        if rest or not pieces:
+            return None
+        return self._pictures.repeat_interleave(pieces)  # its crops or patches follow each other
+
+    def _by_row_of_batch(self, count: int) -> Tensor | None:
+        if count == len(self._rows):
             return self._rows
-        elif self._doubled and count == 2 * len(self._rows):
-            return self._rows.repeat(2)
-        raise TactError(
-            f"{layer}: its input has {count} rows, the batch {len(self._rows)}: it mixes rows, or "
-            "packs them in a way that is not known; it can't be trained with DP"
-        )
+        return self._rows.repeat(2) if self._doubled and count == 2 * len(self._rows) else None
+
+    def _by_row(self, layer: str, kind: nn.Module, x: Tensor, g: Any) -> dict[str, Tensor]:
+        rule = rules.rule(kind)
+        assert rule is not None
+        self.paused = True
+        found = rule(kind, x, g)
+        if rule is rules.by_row and layer not in self._apart:
+            if not rules.rows_apart(kind, x, g, found):
+                raise TactError(
+                    f"{layer}: {type(kind).__name__} mixes rows, so no row has a gradient of its "
+                    "own; it can't be trained with DP"
+                )
+            self._apart.add(layer)
+        self.paused = False
+        return found
+
+    def _linear(self, layer: str, kind: nn.Linear, x: Tensor, g: Tensor, fold: Fold) -> None:
+        """Gradients by unit, or norms alone where that is cheaper and the layer is used once."""
+        weight = _named(layer, "weight")
+        if weight in self._late:
+            self._add(layer, {"weight": self._late.pop(weight).by_unit()})
+        if (
+            weight in self.weights
+            and weight not in self._sums
+            and is_cheaper(kind, x.shape[1] * fold.width)
+        ):
+            self._late[weight] = self._products.late(x, g, fold)
+            self._add(layer, {"bias": fold.summed(g.sum(1))})
+        else:
+            self._add(layer, rules.linear(kind, fold.in_line(x), fold.in_line(g)))
 
     def _squared_norms(self) -> Tensor:
-        total = torch.zeros(self.units)
+        total = torch.zeros(self.units, device=self._rows.device)
         for each in self._sums.values():
-            total = total + each.flatten(1).square().sum(1)
-        for x, g in self._late.values():
-            total = total + rules.squared_norm(x, g)
+            total = total + torch.linalg.vector_norm(each.flatten(1), dim=1).square()
+        for late in self._late.values():
+            total = total + late.squared_norms
         return total
 
     def _drop(self, units: Tensor) -> None:
         for each in self._sums.values():
             each[units] = 0.0
-        for both in self._late.values():
-            for each in both:
-                each[units] = 0.0
-
-    def _settle(self, layer: str) -> None:
-        """A layer that is used again needs its gradients, not norms that don't add up."""
-        if layer in self._late:
-            x, g = self._late.pop(layer)
-            self._add(layer, {"weight": g.transpose(1, 2) @ x})
+        self._late = {name: late.without(units) for name, late in self._late.items()}
 
     def _add(self, layer: str, found: Mapping[str, Tensor]) -> None:
         for own, each in found.items():
@@ -142,22 +191,10 @@ class PerUnit:
             if name in self.weights:
                 self._sums[name] = self._sums[name] + each if name in self._sums else each
 
-    def _folded(self, found: Mapping[str, Tensor], owner: Tensor) -> dict[str, Tensor]:
-        return {
-            name: torch.zeros(self.units, *each.shape[1:]).index_add_(0, owner, each)
-            for name, each in found.items()
-        }
 
-    def _by_unit(self, values: Tensor, owner: Tensor, width: int) -> Tensor:
-        """(R, …, D) → (U, width·T, D): a unit's rows one after the other, the rest zero."""
-        rows = rules.by_position(values)  # (R, T, D)
-        place = torch.zeros_like(owner)
-        for unit in torch.unique(owner).tolist():
-            own = owner == unit
-            place[own] = torch.arange(int(own.sum()))
-        made = rows.new_zeros(self.units, width, *rows.shape[1:])
-        made[owner, place] = rows
-        return made.flatten(1, 2)
+def _single(each: Tensor) -> Tensor:
+    """float32, unless it is numbers of words."""
+    return each.float() if each.is_floating_point() else each
 
 
 def _named(layer: str, parameter: str) -> str:
@@ -179,9 +216,13 @@ def _observed(model: nn.Module, weights: Mapping[str, nn.Parameter]) -> list[tup
             )
         found.append((name, layer))
         covered |= set(own)
-    held = [id(weights[name]) for name in covered]
-    if len(held) != len(set(held)):
-        raise TactError("two layers share a parameter that trains: DP needs it to be of one alone")
+    owners: dict[int, str] = {}
+    for name in sorted(covered):
+        if (other := owners.setdefault(id(weights[name]), name)) != name:
+            raise TactError(
+                f"{other} and {name} are one parameter: DP needs it to be of one layer alone; take "
+                "it out of the stage's train, or untie them"
+            )
     if missing := sorted(set(weights) - covered):
         raise TactError(f"{missing[0]} trains and no layer that is called owns it")
     return found

@@ -1,33 +1,47 @@
 """Layers that hand each row's input and output gradient to a recorder instead of to ``.grad``.
 
-The layer's forward is as before; its backward passes the gradient of its input on and gives that
-of its parameters to nobody but the recorder. So one backward pass serves all units ("book-keeping",
-Bu et al. 2023, "Differentially private optimization on large model at small cost", section 3), and
-activation checkpointing of both kinds works as it does for any function.
+The layer's forward is as before, on parameters that autograd takes for constants; its output is
+passed through a function whose backward tells the recorder. So one backward pass serves all units
+("book-keeping", Bu et al. 2023, "Differentially private optimization on large model at small
+cost", section 3), no gradient of a parameter is made beside it, and activation checkpointing of
+both kinds works as it does for any function.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as tree
 
 
 class Recorder(Protocol):
     """Who is told of each use of a layer."""
 
-    def record(self, layer: str, x: Tensor, g: Tensor) -> None:
-        """Input (R, …) and gradient of the output (R, …) of one use of ``layer``."""
+    paused: bool  # within, layers are as they were
+
+    def record(self, layer: str, x: Tensor, g: Any) -> None:
+        """Input (R, …) of one use of ``layer``, and its output's gradient, as the output is."""
         ...
 
 
 def observe(layer: nn.Module, name: str, recorder: Recorder) -> Callable[[], None]:
     """Have ``layer`` report to ``recorder``; the function that is returned undoes it."""
     forward = layer.forward
-    weights = [p for p in layer.parameters() if p.requires_grad]
 
     def observed(x: Tensor) -> Any:
-        return _Observed.apply(x, layer, forward, name, recorder, *weights)  # type: ignore[no-untyped-call]
+        if recorder.paused or not torch.is_grad_enabled():
+            return forward(x)
+        weights = [p for p in layer.parameters(recurse=False) if p.requires_grad]
+        with _constant(layer):
+            outputs, kind = tree.tree_flatten(forward(x))
+
+        def tell(x: Tensor, grads: tuple[Tensor, ...]) -> None:
+            recorder.record(name, x, tree.tree_unflatten(grads, kind))
+
+        told = _Told.apply(tell, x, len(outputs), *outputs, *weights)  # type: ignore[no-untyped-call]
+        return tree.tree_unflatten(told, kind)
 
     layer.forward = observed
 
@@ -37,36 +51,31 @@ def observe(layer: nn.Module, name: str, recorder: Recorder) -> Callable[[], Non
     return undo
 
 
-class _Observed(torch.autograd.Function):
+@contextmanager
+def _constant(layer: nn.Module) -> Iterator[None]:
+    """Within, the layer's own parameters need no gradient; its children's do."""
+    own: dict[str, Any] = layer._parameters
+    kept = dict(own)
+    own.update({n: p.detach() for n, p in kept.items() if p is not None})
+    try:
+        yield
+    finally:
+        own.update(kept)
+
+
+class _Told(torch.autograd.Function):
+    """Outputs as they are; weights are given so that there is a backward pass at all."""
+
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        layer: nn.Module,
-        run: Callable[[Tensor], Tensor],
-        name: str,
-        recorder: Recorder,
-        *weights: Tensor,
-    ) -> Tensor:
+        ctx: Any, tell: Callable[..., None], x: Tensor, outputs: int, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
         ctx.save_for_backward(x)
-        ctx.layer, ctx.run, ctx.name, ctx.recorder = layer, run, name, recorder
-        return run(x)
+        ctx.tell, ctx.weights = tell, len(tensors) - outputs
+        return tuple(out.view_as(out) for out in tensors[:outputs])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         (x,) = ctx.saved_tensors
-        g = grads[0]
-        ctx.recorder.record(ctx.name, x, g)
-        back = _input_gradient(ctx, x, g) if ctx.needs_input_grad[0] else None
-        return (back, *[None] * (len(ctx.needs_input_grad) - 1))
-
-
-def _input_gradient(ctx: Any, x: Tensor, g: Tensor) -> Tensor:
-    if type(ctx.layer) is nn.Linear:
-        result: Tensor = (g @ ctx.layer.weight.to(g.dtype)).to(x.dtype)
-        return result
-    with torch.enable_grad():
-        again = x.detach().requires_grad_()
-        out = ctx.run(again)
-    (back,) = torch.autograd.grad(out, again, g)
-    return back
+        ctx.tell(x.detach(), grads)
+        return (None, None, None, *grads, *[None] * ctx.weights)

@@ -4,30 +4,34 @@ A rule is (layer, x, g) → {parameter's name in the layer: gradient of each row
 are the first dimension of ``x`` and ``g``; in all of these layers a row's output depends on that
 row alone. Opacus' rules serve where they are exact as they stand; a layer without a rule is
 refused by name, never passed over.
+
+R rows, T positions, I and O sizes of a vector, V words of size D.
 """
 
 from collections.abc import Callable
-from copy import copy
 from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
+from torch.utils import _pytree as tree
 
-Rule = Callable[[Any, Tensor, Tensor], dict[str, Tensor]]
+Rule = Callable[[Any, Tensor, Any], dict[str, Tensor]]
 
 
 def rule(layer: nn.Module) -> Rule | None:
-    """The rule of ``layer``, or None where there is none."""
-    for kind, found in _opacus().items():
-        if type(layer) is kind:
-            return found
-    if type(layer) is nn.Linear:
-        return linear
-    if type(layer) is nn.Embedding:
-        return embedding
-    return by_row if type(layer).__name__.endswith("RMSNorm") else None
+    """The rule of ``layer``, or None where there is none.
+
+    A layer that is none of torch's, as one of a family's with parameters of its own, is
+    differentiated row by row; what it holds further down has its own rules. That is exact where
+    it takes its rows one by one, which ``rows_apart`` tells.
+    """
+    rules: dict[type, Rule] = {**_opacus(), nn.Linear: linear, nn.Embedding: embedding}
+    if found := rules.get(type(layer)):
+        return found
+    if type(layer).__module__.startswith("torch.nn") or type(layer).forward is nn.Module.forward:
+        return None
+    return by_row
 
 
 def linear(layer: nn.Linear, x: Tensor, g: Tensor) -> dict[str, Tensor]:
@@ -53,18 +57,31 @@ def embedding(layer: nn.Embedding, x: Tensor, g: Tensor) -> dict[str, Tensor]:
     return {"weight": compute_embedding_grad_sample(layer, [x], g)[layer.weight]}
 
 
-def by_row(layer: nn.Module, x: Tensor, g: Tensor) -> dict[str, Tensor]:
-    """Any layer that takes its rows one by one: a vector-Jacobian product for each."""
-    weights = {name: p.detach() for name, p in layer.named_parameters()}
-    plain = copy(layer)
-    plain.__dict__.pop("forward", None)  # an observed layer's would be observed again
+def by_row(layer: nn.Module, x: Tensor, g: Any) -> dict[str, Tensor]:
+    """A vector-Jacobian product for each row, of the layer's own parameters."""
 
-    def of(row: Tensor, out: Tensor) -> Any:
-        pull = vjp(lambda w: functional_call(plain, w, (row.unsqueeze(0),)), weights)[1]
-        return pull(out.unsqueeze(0))[0]
+    def one(row: Tensor, out: Any) -> dict[str, Tensor]:
+        return _together(layer, row[None], tree.tree_map(lambda each: each[None], out))
 
-    found: dict[str, Tensor] = vmap(of)(x, g)
+    found: dict[str, Tensor] = vmap(one)(x, g)
     return found
+
+
+def rows_apart(layer: nn.Module, x: Tensor, g: Any, found: dict[str, Tensor]) -> bool:
+    """Whether the gradients ``found`` by row add up to that of all rows together."""
+    return not any(  # of what is not finite nothing is said
+        float((whole - found[name].sum(0)).norm()) > 1e-3 * float(found[name].norm()) + 1e-9
+        for name, whole in _together(layer, x, g).items()
+    )
+
+
+def _together(layer: nn.Module, x: Tensor, g: Any) -> dict[str, Tensor]:
+    """Gradient of the layer's own parameters, over all rows, in float32."""
+    weights = {name: p.detach().float() for name, p in layer.named_parameters()}
+    own = {name: weights.pop(name) for name, _ in layer.named_parameters(recurse=False)}
+    pull = vjp(lambda some: functional_call(layer, {**weights, **some}, (x,)), own)[1]
+    gradient: dict[str, Tensor] = pull(g)[0]
+    return gradient
 
 
 def by_position(values: Tensor) -> Tensor:
@@ -88,28 +105,7 @@ def _opacus() -> dict[type[nn.Module], Rule]:
 
     return {
         nn.Conv2d: named(compute_conv_grad_sample),
+        nn.Conv3d: named(compute_conv_grad_sample),
         nn.LayerNorm: named(compute_layer_norm_grad_sample),
         nn.RMSNorm: named(compute_rms_norm_grad_sample),
     }
-
-
-def ghost_is_cheaper(layer: nn.Module, positions: int) -> bool:
-    """Whether a norm by T x T products costs less memory than the gradient itself.
-
-    2·T² against O·I numbers a unit (Bu et al. 2022, "Scalable and efficient training of large
-    convolutional networks with differential privacy", the mixed rule of section 4).
-    """
-    return type(layer) is nn.Linear and 2 * positions**2 < layer.weight.numel()
-
-
-def squared_norm(x: Tensor, g: Tensor) -> Tensor:
-    """‖Σ_t g_t x_tᵀ‖² of each row without forming it, (U,); x (U, T, I), g (U, T, O)."""
-    products: Tensor = (g @ g.transpose(1, 2)) * (x @ x.transpose(1, 2))
-    return products.sum((1, 2)).clamp(min=0.0)
-
-
-def weighted_sum(x: Tensor, g: Tensor, weight: Tensor) -> Tensor:
-    """Σ_u weight_u Σ_t g_t x_tᵀ, (O, I)."""
-    scaled = (g * weight[:, None, None]).flatten(0, 1)
-    result: Tensor = torch.matmul(scaled.T, x.flatten(0, 1))
-    return result

@@ -21,7 +21,6 @@ SUPPORT = Support(
     "Gemma 3",
     pictures=common.MANY,
     both_ways="pictures",
-    clipped_projector=False,  # it holds a bare weight
     note="no pan and scan",
 )
 

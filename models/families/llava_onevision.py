@@ -19,7 +19,6 @@ from models.reading import Reading
 SUPPORT = Support(
     "LLaVA-OneVision",
     takes=("crops",),
-    clipped_projector=False,  # the end of a line is a bare weight
     note="one vision feature layer",
 )
 

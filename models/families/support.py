@@ -18,5 +18,4 @@ class Support:
     grid: bool = False  # a picture's tokens have places by row and column
     one_sequence: bool = True  # pairs as [prompt | chosen | rejected]
     private: bool = True  # model.interface.kind=private
-    clipped_projector: bool = True  # per-unit gradients of an open projector too
     note: str = ""

@@ -18,6 +18,7 @@ COLUMNS: Final = (
     "one-sequence pairs", "private interface", "DP", "strategies", "note",
 )  # fmt: skip
 NOT_YET: Final = "not yet"
+CLIPPED: Final = "LoRA, projector, codes, adversaries"
 HEAD: Final = """\
 # Model families
 
@@ -36,8 +37,8 @@ FOOT: Final = """\
   `model.pairs=two_rows`.
 - **Private interface**: the server half is the family's own causal language model, and reads words
   alone, causally.
-- **DP**: per-unit clipping is exact on what is listed. Codes (`model.interface.kind=private`) and
-  projectors that hold parameters of no layer are refused by name on people who are not public.
+- **DP**: per-unit clipping is exact on what is listed. A layer without an exact rule is refused by
+  name on people who are not public.
 - **Strategies**: there is no training on several devices yet, for any family.
 - All of this is tested on tiny models from config; no published checkpoint of these families has
   been trained here.
@@ -67,7 +68,7 @@ def _row(types: list[str], own: Support) -> tuple[str, ...]:
         BOTH_WAYS[own.both_ways] + (", places by row and column" if own.grid else ""),
         "yes" if own.one_sequence else "no: `model.pairs=two_rows`",
         "yes" if own.private else "no",
-        "LoRA, projector" if own.clipped_projector else "LoRA",
+        CLIPPED,
         NOT_YET,
         own.note,
     )

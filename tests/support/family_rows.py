@@ -31,7 +31,13 @@ CHOSEN = "a red coat , black hair ."
 REJECTED = "at the park , the person ."
 
 
-def family(name: str, kind: str, *, given: tuple[Any, Any] | None = None) -> VLM:
+def family(
+    name: str,
+    kind: str,
+    *,
+    given: tuple[Any, Any] | None = None,
+    adversaries: Sequence[str] = ("linear",),
+) -> VLM:
     """The VLM of a tiny family, or around a model and processor that are given."""
     whole, processor = given or tiny_families.make(name)
     return build.vlm(
@@ -43,7 +49,7 @@ def family(name: str, kind: str, *, given: tuple[Any, Any] | None = None) -> VLM
         sensitive=SENSITIVE,
         free=FREE,
         readable=SENSITIVE,
-        adversaries=("linear",),
+        adversaries=adversaries,
         pairs="one_sequence",
         seed=0,
     ).eval()
