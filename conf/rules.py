@@ -122,8 +122,29 @@ def _model(config: Config) -> Iterator[str]:
         if kind not in ("linear", "mlp", "attention"):
             yield f"model.adversaries: unknown {kind!r}; known: linear, mlp, attention"
     yield from _validation(config)
-    if config.trainer.devices != 1 or config.trainer.strategy != "auto":
-        yield "trainer: one device only for now (devices=1 strategy=auto)"
+    yield from _devices(config)
+
+
+def _devices(config: Config) -> Iterator[str]:
+    devices, strategy = config.trainer.devices, config.trainer.strategy
+    if devices < 1:
+        yield f"trainer.devices={devices}: it must be at least 1"
+    if strategy not in ("auto", "ddp"):
+        if config.privacy.epsilon is not None:
+            yield (
+                f"trainer.strategy={strategy}: a unit's gradient is clipped as a whole, and "
+                "strategies that shard gradients or weights (ZeRO, FSDP) have it nowhere; with "
+                "privacy.epsilon use trainer.strategy=ddp"
+            )
+        else:
+            yield f"trainer.strategy={strategy}: choose auto (one device), or ddp with DP"
+    elif devices > 1 and strategy == "auto":
+        yield f"trainer.devices={devices}: say trainer.strategy=ddp"
+    elif devices > 1 and config.privacy.epsilon is None:
+        yield (
+            f"trainer.devices={devices}: only stages with privacy.epsilon train on several devices "
+            "for now; set trainer.devices=1"
+        )
 
 
 def _validation(config: Config) -> Iterator[str]:

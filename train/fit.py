@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from datasets import Dataset, disable_progress_bars
+from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
 
 from conf import rules, target
 from conf.schema import Config, StageConfig
@@ -21,7 +22,7 @@ from models import attention, configured, lora, state
 from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
-from train import accounted, references, validation
+from train import accounted, processes, references, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
@@ -39,7 +40,14 @@ def fit(
     stage = config.stage[name]
     started = [*run.finished_stages()]
     public = rules.is_public(config, stage)
-    folder = run.begin(name, trains=list(stage.train), steps=stage.steps, public=public)
+    private = config.privacy.epsilon is not None and not public
+
+    def begin() -> Path:
+        if private:
+            accounted.have_key(config, run)
+        return run.begin(name, trains=list(stage.train), steps=stage.steps, public=public)
+
+    folder = processes.by_first(begin) if private else begin()
     pl.seed_everything(config.seed * 1000 + len(started), verbose=False)
     model = configured.model(config.model, policy, seed=config.seed)
     _check_lora(config, model)
@@ -54,7 +62,7 @@ def fit(
         max_rejects=config.data.max_rejects,
         rejects=run.private / f"rejects-{name}.jsonl",
     )
-    held, private = None, config.privacy.epsilon is not None and not public
+    held = None
     if private:  # a figure of private rows would not be accounted
         check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
         module: Stage = _module(config, stage, model, encoded, kind=PrivateStage)
@@ -64,6 +72,8 @@ def fit(
         module = _module(config, stage, model, encoded, kind=Stage)
         held = validation.held_out(config, stage, module, splits, policy, folder=folder)
     _train(config, stage, module, encoded, folder, held)
+    if private and processes.rank():
+        return  # the first process writes
     validation.conclude(config, stage, module, held, splits, policy, folder=folder)
     state.write(run.weights(name), {n: p for n, p in module.trainable.items()})
     run.end(name)
@@ -156,12 +166,13 @@ def _train(
         )
     every = config.trainer.validate_every_steps
     watched = [validation.Validate(held, every=every)] if held and every else []
-    keep_metrics(folder)
-    made = loggers(config.logger, folder)
+    first = processes.rank() == 0
+    if first:
+        keep_metrics(folder)
+    made = loggers(config.logger, folder) if first else []
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
-        devices=config.trainer.devices,
-        strategy=config.trainer.strategy,
+        devices=processes.device(config.trainer),
         precision=config.trainer.precision,  # type: ignore[arg-type]
         max_steps=stage.steps,
         max_epochs=1,
@@ -175,10 +186,14 @@ def _train(
         num_sanity_val_steps=0,
         callbacks=[
             *watched,
-            SaveLast(folder, every=config.trainer.checkpoint_every_steps),
-            Progress(folder.name, shown=config.trainer.progress),
+            SaveLast(
+                folder,
+                every=config.trainer.checkpoint_every_steps,
+                together=isinstance(module, PrivateStage),
+            ),
+            Progress(folder.name, shown=config.trainer.progress and first),
         ],
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), LightningEnvironment()],  # processes are our own matter
         limit_val_batches=0,
     )
     module.train()

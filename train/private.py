@@ -6,8 +6,9 @@ how many were drawn) stays in the run's ``private/``.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from privacy.clipping import PerUnit
 from privacy.keys import Key
 from privacy.ledger import Ledger
 from privacy.records import Records
+from train import processes
 from train.rows import EncodedSet
 from train.stage import Stage
 
@@ -47,8 +49,21 @@ class Mechanism:
     metrics: Path  # in private/
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What one process's share of a step told: private, for the first process alone to note."""
+
+    loss: float
+    norms: list[float]
+    moved: set[str]
+
+
 class PrivateStage(Stage):
-    """Steps that it draws itself: a batch of the loader is the step's number."""
+    """Steps that it draws itself: a batch of the loader is the step's number.
+
+    Of several processes each clips its share of the drawn units; the first one adds up, charges,
+    draws the noise and sends all of them the same release.
+    """
 
     automatic_optimization = False
 
@@ -71,44 +86,72 @@ class PrivateStage(Stage):
             parameter.grad = released[name].to(parameter.dtype)
         optimizer.step()  # type: ignore[union-attr]
         schedule.step()  # type: ignore[union-attr]
-        self._check_moved(step)
+        if processes.rank() == 0:
+            self._check_moved(step)
 
     def _release(self, step: int) -> dict[str, Tensor]:
-        made, event = self.mechanism, self.mechanism.event
         for attempt in range(MOST_ATTEMPTS):
             sums = self._sum(step, attempt)
-            if not made.records.admit(step, attempt, state.digest(sums).hex()):
-                continue  # replayed, and not the same: other units and other noise
-            made.ledger.charge(event.stage, made.records.charged)
-            return mechanism.release(
-                sums,
-                noise_multiplier=event.noise_multiplier,
-                max_grad_norm=event.max_grad_norm,
-                expected_units=made.expected_units,
-                stream=made.key.stream("noise", event.stage, step, attempt),
-            )
+            if processes.by_first(partial(self._admitted, step, attempt, sums)):
+                released = self._noised(step, attempt, sums) if processes.rank() == 0 else sums
+                processes.spread(released)
+                return released
+            # replayed, and not the same: other units and other noise
         raise TactError(
             f"step {step}: its sum was another one at each of {MOST_ATTEMPTS} replays; the kernels "
             "of this machine are not deterministic: begin the stage again under another run="
         )
 
+    def _admitted(self, step: int, attempt: int, sums: Mapping[str, Tensor]) -> bool:
+        """Whether noise may be drawn for that sum; charged if so."""
+        made = self.mechanism
+        if not made.records.admit(step, attempt, state.digest(sums).hex()):
+            return False
+        made.ledger.charge(made.event.stage, made.records.charged)
+        return True
+
+    def _noised(self, step: int, attempt: int, sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        made, event = self.mechanism, self.mechanism.event
+        return mechanism.release(
+            sums,
+            noise_multiplier=event.noise_multiplier,
+            max_grad_norm=event.max_grad_norm,
+            expected_units=made.expected_units,
+            stream=made.key.stream("noise", event.stage, step, attempt),
+        )
+
     def _sum(self, step: int, attempt: int) -> dict[str, Tensor]:
-        """The sum over the drawn units of their clipped gradients."""
-        made, stage = self.mechanism, self.mechanism.event.stage
-        stream = made.key.stream("units", stage, step, attempt)
+        """The sum over the drawn units of their clipped gradients; whole on the first process."""
+        chosen = self._drawn(step, attempt)
+        own = sampling.share(chosen, rank=processes.rank(), world=processes.world())
+        total = {
+            n: torch.zeros_like(p, dtype=torch.float32, memory_format=torch.contiguous_format)
+            for n, p in self.trainable.items()
+        }
+        seen = processes.by_all(partial(self._add, own, total))
+        processes.add_up(total)
+        self._moved |= set().union(*(each.moved for each in seen))
+        if processes.rank() == 0:
+            self._note(step, seen)
+        return total
+
+    def _drawn(self, step: int, attempt: int) -> dict[int, list[int]]:
+        """The step's units and rows, the same on every process."""
+        made = self.mechanism
+        stream = made.key.stream("units", made.event.stage, step, attempt)
         drawn = sampling.draw(len(made.units), rate=made.event.sample_rate, stream=stream)
-        chosen = sampling.rows_of(drawn, made.units, most=made.rows_per_unit, stream=stream)
-        total = {n: torch.zeros_like(p, dtype=torch.float32) for n, p in self.trainable.items()}
-        losses, norms = [], []
-        for physical in sampling.physical(chosen, rows=made.physical_rows):
+        return sampling.rows_of(drawn, made.units, most=made.rows_per_unit, stream=stream)
+
+    def _add(self, own: Mapping[int, Sequence[int]], total: dict[str, Tensor]) -> Seen:
+        """Add the clipped gradients of ``own`` units to ``total``."""
+        losses, norms = 0.0, []
+        for physical in sampling.physical(own, rows=self.mechanism.physical_rows):
             loss, found = self._clipped(physical)
             for name, value in found.sums.items():
                 total[name] += value
-            losses.append(loss)
-            norms.append(found.norms)
-        self._moved |= {n for n, value in total.items() if bool(value.any())}
-        self._note(step, losses, norms)
-        return total
+            losses += loss
+            norms += found.norms.tolist()
+        return Seen(losses, norms, {n for n, value in total.items() if bool(value.any())})
 
     def _clipped(self, physical: Mapping[int, list[int]]) -> tuple[float, Any]:
         batch, owner = self._batch(physical)
@@ -165,13 +208,13 @@ class PrivateStage(Stage):
                 "they would be noise alone. Take them out of the stage's train, or its losses"
             )
 
-    def _note(self, step: int, losses: list[float], norms: list[Tensor]) -> None:
+    def _note(self, step: int, seen: Sequence[Seen]) -> None:
         """Figures of private rows: for the owner alone."""
-        every = torch.cat(norms) if norms else torch.zeros(0)
+        every = torch.tensor([norm for each in seen for norm in each.norms])
         bound = self.mechanism.event.max_grad_norm
         units = len(every)
         line = {
-            "step": step, "units": units, "loss": sum(losses) / max(1, units),
+            "step": step, "units": units, "loss": sum(s.loss for s in seen) / max(1, units),
             "clipped": float((every > bound).float().mean()) if units else 0.0,
             "norm_median": float(every.median()) if units else 0.0,
         }  # fmt: skip
