@@ -93,6 +93,8 @@ def _stage(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
         and (stage.references == "adapter_off")
     ):
         yield f"{where}.references=adapter_off needs lora in {where}.train; or use cached"
+    if stage.optimizer not in ("adamw", "sgd"):
+        yield f"{where}.optimizer={stage.optimizer}: choose adamw or sgd"
     if stage.steps < 1 or stage.batch_size_rows < 1:
         yield f"{where}: steps and batch_size_rows must be at least 1"
     if "adversarial_tokens" in stage.losses and "interface" not in stage.train:
@@ -125,10 +127,15 @@ def _model(config: Config) -> Iterator[str]:
     yield from _devices(config)
 
 
+PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
+
+
 def _devices(config: Config) -> Iterator[str]:
     devices, strategy = config.trainer.devices, config.trainer.strategy
     if devices < 1:
         yield f"trainer.devices={devices}: it must be at least 1"
+    if (precision := config.trainer.precision) not in PRECISIONS:
+        yield f"trainer.precision={precision}: choose {', '.join(PRECISIONS)}"
     if strategy not in ("auto", "ddp"):
         if config.privacy.epsilon is not None:
             yield (

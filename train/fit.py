@@ -22,7 +22,7 @@ from models import attention, configured, lora, state
 from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
-from train import accounted, processes, references, validation
+from train import accounted, precision, processes, references, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
@@ -170,10 +170,10 @@ def _train(
     if first:
         keep_metrics(folder)
     made = loggers(config.logger, folder) if first else []
+    how = precision.chosen(config.trainer.precision)
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=processes.device(config.trainer),
-        precision=config.trainer.precision,  # type: ignore[arg-type]
         max_steps=stage.steps,
         max_epochs=1,
         gradient_clip_val=stage.gradient_clip_norm,
@@ -193,7 +193,8 @@ def _train(
             ),
             Progress(folder.name, shown=config.trainer.progress and first),
         ],
-        plugins=[AtomicCheckpointIO(), LightningEnvironment()],  # processes are our own matter
+        plugins=[*how.pop("plugins"), AtomicCheckpointIO(), LightningEnvironment()],
+        **how,
         limit_val_batches=0,
     )
     module.train()
@@ -201,6 +202,8 @@ def _train(
         trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
     finally:
         close(made)
+    if config.model.dtype == "float32":
+        module.float()  # as it is read later; what was trained in half precision is exact in it
 
 
 def _quiet() -> None:

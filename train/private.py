@@ -7,6 +7,7 @@ how many were drawn) stays in the run's ``private/``.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,12 +27,13 @@ from privacy.keys import Key
 from privacy.ledger import Ledger
 from privacy.records import Records
 from train import processes
+from train.precision import is_half
 from train.rows import EncodedSet
 from train.stage import Stage
 
 MOST_ATTEMPTS = 3
 TRAINED_BY = 20  # steps by which each tensor must have had a gradient
-CLOSE = 1e-4  # of the norm of a unit's gradient
+CLOSE, CLOSE_HALF = 1e-4, 5e-2  # of the norm of a unit's gradient; in bf16
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,9 @@ class PrivateStage(Stage):
         doubled = self.model.pairs == "two_rows"
         self.engine.begin(len(physical), owner, pictures=owner[batch.picture_row], doubled=doubled)
         loss = self._total(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        found = self.engine.clip(self.mechanism.event.max_grad_norm)
+        with in_float32(self.device):
+            loss.backward()  # type: ignore[no-untyped-call]
+            found = self.engine.clip(self.mechanism.event.max_grad_norm)
         if not self._checked:
             self._checked = True
             self._compare(physical)
@@ -182,19 +185,20 @@ class PrivateStage(Stage):
         TactError where they differ: then a layer or a loss mixes rows.
         """
         unit, rows = next(iter(physical.items()))
-        ours = self.engine.gradients(0)
+        with in_float32(self.device):
+            ours = self.engine.gradients(0)
         self.engine.close()
         batch, _ = self._batch({unit: rows})
         names, weights = list(self.trainable), list(self.trainable.values())
         plain = torch.autograd.grad(self._total(batch), weights, allow_unused=True)
         self.engine = PerUnit(self.model, self.trainable)
-        size = torch.sqrt(sum((g.float().square().sum() for g in plain if g is not None),
-                              start=torch.zeros(())))  # fmt: skip
+        size = sum(float(g.float().square().sum()) for g in plain if g is not None) ** 0.5
+        close = CLOSE_HALF if is_half(self, self.device) else CLOSE
         for name, expected in zip(names, plain, strict=True):
             found = ours.get(name)
             wanted = torch.zeros_like(self.trainable[name]) if expected is None else expected
             found = torch.zeros_like(wanted) if found is None else found
-            if float((found - wanted.float()).norm()) > CLOSE * float(size) + 1e-7:
+            if float((found - wanted.float()).norm()) > close * size + 1e-7:
                 raise TactError(
                     f"{name}: a unit's gradient in a batch is not that of the unit alone; a layer "
                     "or a loss mixes rows. Train without it, or privacy.epsilon=null"
@@ -223,6 +227,21 @@ class PrivateStage(Stage):
             if new:
                 self.mechanism.metrics.chmod(0o600)
             file.write(json.dumps(line) + "\n")
+
+
+@contextmanager
+def in_float32(device: torch.device) -> Iterator[None]:
+    """Norms and sums in float32, whatever precision the stage computes its losses in.
+
+    Recorded values are widened before they are multiplied; autocast would narrow them again.
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 class StepNumbers(Sampler[int]):
