@@ -17,7 +17,6 @@ from lineage.errors import TactError
 from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
 from models import origin
-from privacy.plan import private_stages
 from train import accounted, processes
 from train.beside import follow
 from train.fit import fit
@@ -140,7 +139,7 @@ def _step(
         _door("export", config, run)
     elif step not in done:
         _needs(config, step, done)
-        if processes.world() > 1 and step in private_stages(config):
+        if processes.world() > 1 and not rules.is_public(config, config.stage[step]):
             processes.tell(step)  # the others train it too; any other stage is the first one's
         fit(config, step, run, splits, rule)
 

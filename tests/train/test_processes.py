@@ -147,6 +147,11 @@ def test_two_processes_are_one(short: Words, tmp_path: Path, sums: list[dict[str
     assert ledger.content["charged"] == {"instruct": 6}
     assert len((folder.private / "metrics-instruct.jsonl").read_text().splitlines()) == 6
     assert not list(folder.private.glob("steps-*"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+               "-m", "train", *short(*DP, "run=elastic", *TWO)]  # fmt: skip
+    subprocess.run(command, check=True)
+    elastic = weights(tmp_path, "elastic")
+    assert all(torch.equal(two[n], elastic[n]) for n in two)
 
 
 @pytest.mark.system
