@@ -93,6 +93,8 @@ def _stage(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
         and (stage.references == "adapter_off")
     ):
         yield f"{where}.references=adapter_off needs lora in {where}.train; or use cached"
+    if stage.optimizer not in ("adamw", "sgd"):
+        yield f"{where}.optimizer={stage.optimizer}: choose adamw or sgd"
     if stage.steps < 1 or stage.batch_size_rows < 1:
         yield f"{where}: steps and batch_size_rows must be at least 1"
     if "adversarial_tokens" in stage.losses and "interface" not in stage.train:
@@ -122,8 +124,34 @@ def _model(config: Config) -> Iterator[str]:
         if kind not in ("linear", "mlp", "attention"):
             yield f"model.adversaries: unknown {kind!r}; known: linear, mlp, attention"
     yield from _validation(config)
-    if config.trainer.devices != 1 or config.trainer.strategy != "auto":
-        yield "trainer: one device only for now (devices=1 strategy=auto)"
+    yield from _devices(config)
+
+
+PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
+
+
+def _devices(config: Config) -> Iterator[str]:
+    devices, strategy = config.trainer.devices, config.trainer.strategy
+    if devices < 1:
+        yield f"trainer.devices={devices}: it must be at least 1"
+    if (precision := config.trainer.precision) not in PRECISIONS:
+        yield f"trainer.precision={precision}: choose {', '.join(PRECISIONS)}"
+    if strategy not in ("auto", "ddp"):
+        if config.privacy.epsilon is not None:
+            yield (
+                f"trainer.strategy={strategy}: a unit's gradient is clipped as a whole, and "
+                "strategies that shard gradients or weights (ZeRO, FSDP) have it nowhere; with "
+                "privacy.epsilon use trainer.strategy=ddp"
+            )
+        else:
+            yield f"trainer.strategy={strategy}: choose auto (one device), or ddp with DP"
+    elif devices > 1 and strategy == "auto":
+        yield f"trainer.devices={devices}: say trainer.strategy=ddp"
+    elif devices > 1 and config.privacy.epsilon is None:
+        yield (
+            f"trainer.devices={devices}: only stages with privacy.epsilon train on several devices "
+            "for now; set trainer.devices=1"
+        )
 
 
 def _validation(config: Config) -> Iterator[str]:

@@ -75,8 +75,10 @@ class StageConfig:
     learning_rate: float = 1e-3
     adversary_learning_rate: float = 2e-3
     warmup_steps: int = 20
+    optimizer: str = "adamw"  # adamw | sgd
     weight_decay: float = 0.01
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])  # adamw's
+    momentum: float = 0.0  # sgd's
     gradient_clip_norm: float = 1.0
     flip: bool = False  # mirror half of the pictures
     references: str = "adapter_off"  # adapter_off | cached | none
@@ -106,9 +108,9 @@ class TrainerConfig:
     """Loop, devices and what is written on the way."""
 
     accelerator: str = "cpu"
-    devices: int = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
+    devices: int = 1  # processes of a private stage, one device each
+    strategy: str = "auto"  # auto (one device) | ddp
+    precision: str = "32-true"  # 32-true | bf16-mixed (weights stay float32) | bf16-true
     threads: int = 2
     checkpoint_every_steps: int = 50
     validation_rows: int = 64

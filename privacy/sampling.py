@@ -26,6 +26,13 @@ def rows_of(
     return found
 
 
+def share(
+    chosen: Mapping[int, Sequence[int]], *, rank: int, world: int
+) -> dict[int, Sequence[int]]:
+    """What of the drawn units is process ``rank``'s own, by position: each unit is in one share."""
+    return dict(list(chosen.items())[rank::world])
+
+
 def physical(chosen: Mapping[int, Sequence[int]], *, rows: int) -> list[dict[int, list[int]]]:
     """Units in batches of at most ``rows`` rows, a unit never in two.
 

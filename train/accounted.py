@@ -29,6 +29,11 @@ def begin(config: Config, run: RunFolder) -> None:
     Ledger.begin(run.path, plan(config), key_known=config.privacy.fixed_key is not None)
 
 
+def have_key(config: Config, run: RunFolder) -> None:
+    """Have the run's key made, so that every process finds the same."""
+    keys.open_key(run.private, fixed=config.privacy.fixed_key)
+
+
 def mechanism(config: Config, name: str, run: RunFolder, encoded: EncodedSet) -> Mechanism:
     """The mechanism of a private stage: what was planned, the key, the units of its rows."""
     ledger = Ledger.read(run.path)

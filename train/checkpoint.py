@@ -12,6 +12,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 
 from lineage import files
 from lineage.errors import TactError
+from train import processes
 
 LAST = "last.ckpt"
 
@@ -52,10 +53,13 @@ class AtomicCheckpointIO(CheckpointIO):
 
 
 class SaveLast(pl.Callback):
-    """Saves every so many steps, and at the next step boundary after SIGINT or SIGTERM."""
+    """Saves every so many steps, and at the next step boundary after SIGINT or SIGTERM.
 
-    def __init__(self, folder: Path, *, every: int) -> None:
-        self.path, self.every = folder / LAST, every
+    ``together``: all processes train the stage, so a signal to one of them stops all.
+    """
+
+    def __init__(self, folder: Path, *, every: int, together: bool = False) -> None:
+        self.path, self.every, self.together = folder / LAST, every, together
         self.caught: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -70,8 +74,10 @@ class SaveLast(pl.Callback):
     ) -> None:
         """Save where it is due; after a signal stop as well."""
         step = trainer.global_step
+        if self.together:
+            self.caught = max(processes.by_all(lambda: self.caught or 0)) or None
         due = step % self.every == 0 or self.caught is not None
-        if due and step < trainer.max_steps:
+        if due and step < trainer.max_steps and processes.rank() == 0:
             trainer.save_checkpoint(self.path)
         if self.caught is not None and step < trainer.max_steps:
             raise Interrupted(

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from datasets import Dataset, disable_progress_bars
+from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
 
 from conf import rules, target
 from conf.schema import Config, StageConfig
@@ -21,7 +22,7 @@ from models import attention, configured, lora, state
 from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
-from train import accounted, references, validation
+from train import accounted, precision, processes, references, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
@@ -39,7 +40,14 @@ def fit(
     stage = config.stage[name]
     started = [*run.finished_stages()]
     public = rules.is_public(config, stage)
-    folder = run.begin(name, trains=list(stage.train), steps=stage.steps, public=public)
+    private = config.privacy.epsilon is not None and not public
+
+    def begin() -> Path:
+        if private:
+            accounted.have_key(config, run)
+        return run.begin(name, trains=list(stage.train), steps=stage.steps, public=public)
+
+    folder = processes.by_first(begin) if private else begin()
     pl.seed_everything(config.seed * 1000 + len(started), verbose=False)
     model = configured.model(config.model, policy, seed=config.seed)
     _check_lora(config, model)
@@ -54,7 +62,7 @@ def fit(
         max_rejects=config.data.max_rejects,
         rejects=run.private / f"rejects-{name}.jsonl",
     )
-    held, private = None, config.privacy.epsilon is not None and not public
+    held = None
     if private:  # a figure of private rows would not be accounted
         check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
         module: Stage = _module(config, stage, model, encoded, kind=PrivateStage)
@@ -64,6 +72,8 @@ def fit(
         module = _module(config, stage, model, encoded, kind=Stage)
         held = validation.held_out(config, stage, module, splits, policy, folder=folder)
     _train(config, stage, module, encoded, folder, held)
+    if private and processes.rank():
+        return  # the first process writes
     validation.conclude(config, stage, module, held, splits, policy, folder=folder)
     state.write(run.weights(name), {n: p for n, p in module.trainable.items()})
     run.end(name)
@@ -156,13 +166,14 @@ def _train(
         )
     every = config.trainer.validate_every_steps
     watched = [validation.Validate(held, every=every)] if held and every else []
-    keep_metrics(folder)
-    made = loggers(config.logger, folder)
+    first = processes.rank() == 0
+    if first:
+        keep_metrics(folder)
+    made = loggers(config.logger, folder) if first else []
+    how = precision.chosen(config.trainer.precision)
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
-        devices=config.trainer.devices,
-        strategy=config.trainer.strategy,
-        precision=config.trainer.precision,  # type: ignore[arg-type]
+        devices=processes.device(config.trainer),
         max_steps=stage.steps,
         max_epochs=1,
         gradient_clip_val=stage.gradient_clip_norm,
@@ -175,10 +186,15 @@ def _train(
         num_sanity_val_steps=0,
         callbacks=[
             *watched,
-            SaveLast(folder, every=config.trainer.checkpoint_every_steps),
-            Progress(folder.name, shown=config.trainer.progress),
+            SaveLast(
+                folder,
+                every=config.trainer.checkpoint_every_steps,
+                together=isinstance(module, PrivateStage),
+            ),
+            Progress(folder.name, shown=config.trainer.progress and first),
         ],
-        plugins=[AtomicCheckpointIO()],
+        plugins=[*how.pop("plugins"), AtomicCheckpointIO(), LightningEnvironment()],
+        **how,
         limit_val_batches=0,
     )
     module.train()
@@ -186,6 +202,8 @@ def _train(
         trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
     finally:
         close(made)
+    if config.model.dtype == "float32":
+        module.float()  # as it is read later; what was trained in half precision is exact in it
 
 
 def _quiet() -> None:

@@ -17,7 +17,8 @@ from lineage.errors import TactError
 from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
 from models import origin
-from train import accounted
+from train import accounted, processes
+from train.beside import follow
 from train.fit import fit
 
 HARMLESS = (
@@ -40,6 +41,9 @@ def execute(config: Config) -> dict[str, Any]:
     rule = policy(config.policy)
     if config.dry_run:
         return {"run": config.run, "steps": config.stages or config.steps, "dry_run": True}
+    if processes.is_started_beside(config.trainer):
+        follow(config)
+        return {"run": config.run}
     run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
         run.keep_config(compose.to_yaml(config), ignore=HARMLESS, stored=compose.normal)
@@ -51,9 +55,10 @@ def execute(config: Config) -> dict[str, Any]:
         if config.privacy.epsilon is not None:
             accounted.begin(config, run)
         after: str | None = None
-        for step in config.stages or config.steps:
-            _step(config, step, run, splits, rule, after=after)
-            after = after if step in rules.OTHER_STEPS else step
+        with processes.group(config.trainer, run):
+            for step in config.stages or config.steps:
+                _step(config, step, run, splits, rule, after=after)
+                after = after if step in rules.OTHER_STEPS else step
         accounted.forget(config, run)
         manifest = run.read()
         manifest.finished = True
@@ -134,6 +139,8 @@ def _step(
         _door("export", config, run)
     elif step not in done:
         _needs(config, step, done)
+        if processes.world() > 1 and not rules.is_public(config, config.stage[step]):
+            processes.tell(step)  # the others train it too; any other stage is the first one's
         fit(config, step, run, splits, rule)
 
 

@@ -4,6 +4,7 @@ import math
 import resource
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -71,10 +72,16 @@ class Stage(pl.LightningModule):
 
     def step_of(self, batch: Batch) -> Step:
         """What the terms are given."""
-        cached = None if self.features is None else self.features[batch.pictures]
+        cached = None
+        if self.features is not None:
+            cached = self._as_weights(self.features[batch.pictures.to(self.features.device)])
+        elif batch.pixel_values is not None:
+            batch = replace(batch, pixel_values=self._as_weights(batch.pixel_values))
         references = None
         if self.references is not None:
-            both = torch.stack([self.references[r] for r in batch.row_ids])  # (B, 2)
+            both = torch.stack([self.references[r] for r in batch.row_ids]).to(
+                self.device
+            )  # (B, 2)
             references = both.T.flatten()
         tower = "tower" in self.config.train
         if tower and self.config.flip and self.training and batch.pixel_values is not None:
@@ -90,6 +97,11 @@ class Stage(pl.LightningModule):
             chunk=self.chunk,
             train_tower=tower,
         )
+
+    def _as_weights(self, values: Tensor) -> Tensor:
+        """On the stage's device, and in bf16 where all of it is (``trainer.precision``)."""
+        half = self.dtype != torch.float32
+        return values.to(self.device, self.dtype if half else values.dtype)  # type: ignore[arg-type]
 
     def _failure(self, batch: Batch, reason: str) -> TactError:
         rows = ", ".join(batch.row_ids[:8]) + (" …" if batch.rows > 8 else "")
@@ -111,17 +123,14 @@ class Stage(pl.LightningModule):
         self.log("memory_peak_mib", peak, batch_size=batch.rows)
 
     def configure_optimizers(self) -> Any:
-        """AdamW (adversaries with their own rate), linear warm-up, then cosine to 5 %."""
+        """AdamW or SGD (adversaries with their own rate), linear warm-up, then cosine to 5 %."""
         config = self.config
         ours = [p for n, p in self.trainable.items() if not _is_adversary(n)]
         theirs = [p for n, p in self.trainable.items() if _is_adversary(n)]
         groups: list[dict[str, Any]] = [{"params": ours, "lr": config.learning_rate}]
         if theirs:
             groups.append({"params": theirs, "lr": config.adversary_learning_rate})
-        first, second = config.betas
-        optimizer = torch.optim.AdamW(
-            groups, weight_decay=config.weight_decay, betas=(first, second)
-        )
+        optimizer = _optimizer(config, groups)
         curve = partial(warmup_cosine, warmup=config.warmup_steps, steps=config.steps)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, curve)
         return {
@@ -150,6 +159,15 @@ def adversaries(config: StageConfig) -> list[str]:
     """The adversaries that train beside the stage's parts, by the losses that name them."""
     wanted = {"adversarial_tokens": "token_adversary", "adversarial_answers": "answer_adversary"}
     return [part for loss, part in wanted.items() if loss in config.losses]
+
+
+def _optimizer(config: StageConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            groups, config.learning_rate, config.momentum, weight_decay=config.weight_decay
+        )
+    first, second = config.betas
+    return torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(first, second))
 
 
 def _is_adversary(name: str) -> bool:

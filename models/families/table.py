@@ -39,7 +39,7 @@ FOOT: Final = """\
   alone, causally.
 - **DP**: per-unit clipping is exact on what is listed. A layer without an exact rule is refused by
   name on people who are not public.
-- **Strategies**: there is no training on several devices yet, for any family.
+- **Strategies**: only stages with `privacy.epsilon` train on several devices yet, for any family.
 - All of this is tested on tiny models from config; no published checkpoint of these families has
   been trained here.
 """
