@@ -16,9 +16,9 @@ def verified(config: Config, run: RunFolder) -> Ledger:
     """The run's ledger. TactError names what doesn't fit: file, plan, noise, steps or weights."""
     ledger, manifest = Ledger.read(run.path), run.read()
     taken = [state for state in manifest.stages if state.state == INHERITED]
+    _check_inherited(ledger.plan, taken, run)
     _check_plan(config, ledger.plan, taken)
     _check_steps(ledger, run)
-    _check_inherited(ledger.plan, taken, run)
     if manifest.ledger_sha256 not in (None, ledger.digest):
         raise TactError(f"{NAME} is not as the run's last private stage left it")
     return ledger

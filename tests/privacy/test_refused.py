@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 from datasets import Dataset
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
+from conf import compose
 from conf.compose import ConfigError
+from conf.schema import Config
 from data.errors import DataError
 from data.pictures import split_people
 from data.sources import conversations
@@ -19,28 +23,40 @@ from train import units
 BATCHED = "privacy.physical_batch_rows, which bounds memory and leaves the sampling as it is"
 
 
-@pytest.mark.parametrize(
-    ("word", "says"),
-    [
-        ("privacy.delta=1.25e-4", "below 1/privacy.units"),
-        ("privacy.units=7000", "read 8000 people"),
-        ("+trainer.gradient_clip_val=1", "privacy.max_grad_norm, which clips each unit"),
-        ("stage.prefer.gradient_clip_norm=1", "set stage.prefer.gradient_clip_norm=0"),
-        ("+trainer.accumulate_grad_batches=4", BATCHED),
-        ("+stage.prefer.adversary_steps=5", "an adversary has one update a model update"),
-        ("+stage.prefer.class_weights=balanced", "counts taken from private rows"),
-        ("+model.erasure={_target_: mine}", "a subspace fitted on private rows"),
-        ("+stage.prefer.losses.rate={_target_: train.terms.rate}", "mixes rows"),
-        ("stage.prefer.rows.rows_per_subject=null", "depend on who else is in the split"),
-        ("stage.prefer.train=[]", "nothing would train"),
-        ("trainer.strategy=deepspeed_stage_2", "trainer"),
-        ("model.lora.dropout=0.1", "dropout"),
-    ],
-)
-def test_plan_refuses_it_and_names_the_fix(word: str, says: str) -> None:
+REFUSED = {
+    "privacy.delta=1.25e-4": "below 1/privacy.units",
+    "stage.prefer.gradient_clip_norm=1": "set stage.prefer.gradient_clip_norm=0",
+    "+stage.prefer.losses.rate={_target_: train.terms.rate}": "mixes rows",
+    "stage.prefer.rows.rows_per_subject=null": "depend on who else is in the split",
+    "stage.prefer.train=[]": "nothing would train",
+    "stage.instruct.flip=true": "a replayed step would differ",
+    "trainer.strategy=deepspeed_stage_2": "trainer",
+    "model.lora.dropout=0.1": "dropout",
+}
+
+
+def test_plan_refuses_it_and_names_the_fix() -> None:
+    """All at once: a line for each, by the door that loads nothing."""
     with pytest.raises(ConfigError) as error:
-        main(["plan", "experiment=portraits_dp", word])
-    assert says in str(error.value)
+        main(["plan", "experiment=portraits_dp", *REFUSED])
+    said = str(error.value)
+    assert all(says in said for says in REFUSED.values())
+    with pytest.raises(ConfigError, match="the private stages read 8000 people"):
+        main(["plan", "experiment=portraits_dp", "privacy.units=7000"])
+
+
+def test_keys_of_other_trainers_are_refused_with_what_stands_for_them() -> None:
+    with pytest.raises(ConfigError, match="privacy.max_grad_norm, which clips each unit"):
+        main(["plan", "experiment=portraits_dp", "+trainer.gradient_clip_val=1"])
+    for key, says in {
+        "accumulate_grad_batches": BATCHED,
+        "adversary_steps": "an adversary has one update a model update",
+        "class_weights": "counts taken from private rows",
+        "erasure": "a subspace fitted on private rows",
+    }.items():
+        with pytest.raises(OmegaConfBaseException) as error:
+            OmegaConf.merge(OmegaConf.structured(Config), {"trainer": {key: 1}})
+        assert says in compose._explain(error.value, None)
 
 
 def test_class_weights_of_a_loss_are_refused_before_any_stage() -> None:

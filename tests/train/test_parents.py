@@ -104,29 +104,42 @@ def test_a_budget_that_is_spent_is_refused(runs: Path, short: Words, way: str) -
     assert not (runs / "poor" / "ledger.json").exists()
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (lambda c: c["plan"]["inherited"].clear(), "of its parent the run has"),
-        (lambda c: c["plan"]["inherited"][0]["event"].update(steps=1), "not what that run's"),
-        (lambda c: c["plan"]["inherited"][0].update(weights_sha256="0"), "with other weights"),
-        (lambda c: c["plan"]["events"][0].update(noise_multiplier=9.0), "meets the budget"),
-        (lambda c: c["plan"]["events"][0].update(sample_rate=0.01), "another plan.* events"),
-        (lambda c: c["plan"].update(delta=1e-2), "another plan.* delta"),
-        (lambda c: c["charged"].update(prefer=1), "took 3 steps and 1 are charged"),
-        (lambda c: c["charged"].clear(), "charges stages"),
-        (lambda c: c.update(not_accounted=[]), "last private stage left it"),
-        (lambda c: c["weights_sha256"].clear(), "other weights than those charged"),
-    ],
-)
-def test_what_was_changed_is_named(
-    runs: Path, short: Words, change: Callable[[Any], None], says: str
-) -> None:
-    words = short(*DP, *CHILD)
-    verified(words, runs)
-    rewrite(runs / "child", change)
-    with pytest.raises(TactError, match=says):
-        verified(words, runs)
+CHANGES: list[tuple[Callable[[Any], None], str]] = [
+    (lambda c: c["plan"]["inherited"].clear(), "of its parent the run has"),
+    (lambda c: c["plan"]["inherited"][0]["event"].update(steps=1), "not what that run's"),
+    (lambda c: c["plan"]["inherited"][0].update(weights_sha256="0"), "with other weights"),
+    (lambda c: c["plan"]["events"][0].update(noise_multiplier=9.0), "meets the budget"),
+    (lambda c: c["plan"]["events"][0].update(sample_rate=0.01), "another plan.* events"),
+    (lambda c: c["plan"].update(delta=1e-2), "another plan.* delta"),
+    (lambda c: c["charged"].update(prefer=1), "took 3 steps and 1 are charged"),
+    (lambda c: c["charged"].clear(), "charges stages"),
+    (lambda c: c.update(not_accounted=[]), "last private stage left it"),
+    (lambda c: c["weights_sha256"].clear(), "other weights than those charged"),
+]
+
+
+def test_what_was_changed_is_named(runs: Path, short: Words) -> None:
+    config, run = load(short(*DP, *CHILD)), RunFolder.existing("child", checkpoints=runs)
+    path = run.path / "ledger.json"
+    whole = path.read_text()
+    for change, says in CHANGES:
+        rewrite(run.path, change)
+        with pytest.raises(TactError, match=says):
+            verify.verified(config, run)
+        path.write_text(whole)
+        verify.verified(config, run)
+
+
+def test_a_stage_whose_process_died_as_it_ended_is_closed(runs: Path, short: Words) -> None:
+    config, run = load(short(*DP, *CHILD)), RunFolder.existing("child", checkpoints=runs)
+    manifest = run.read()
+    manifest.ledger_sha256, manifest.finished = None, False
+    run.write(manifest)
+    rewrite(run.path, lambda c: c["weights_sha256"].clear())
+    with pytest.raises(TactError, match="other weights than those charged"):
+        verify.verified(config, run)
+    execute(config)
+    assert run.read().ledger_sha256 == verify.verified(config, run).digest
 
 
 def test_inherited_stages_keep_their_order(runs: Path, short: Words) -> None:
@@ -142,19 +155,16 @@ def test_parents_without_a_valid_charge_are_refused(runs: Path, short: Words) ->
     def child(name: str, *more: str) -> None:
         execute(load(short(*DP, f"parent={name}", f"run=of-{name}", *CHILD[2:], *more)))
 
-    rewrite(runs / "first", lambda c: c.update(key_known=True))
     manifest = files.read_json(runs / "first" / "manifest.json")
-    sealed = manifest.pop("ledger_sha256")
-    assert sealed
+    assert manifest.pop("ledger_sha256") == Ledger.read(runs / "first").digest
     files.write_json(runs / "first" / "manifest.json", manifest)
+    rewrite(runs / "first", lambda c: c.update(key_known=True))
     with pytest.raises(TactError, match="key of its noise is known; epsilon is infinite"):
         child("first")
-    shutil.rmtree(runs / "of-first")
     (runs / "first" / "ledger.json").write_text('{"version": 1, "pl')
     with pytest.raises(TactError, match="ledger.json"):
         child("first")
     (runs / "first" / "ledger.json").unlink()
-    shutil.rmtree(runs / "of-first")
     with pytest.raises(TactError, match="instruct read people who are not public, without DP"):
         child("first")
     with pytest.raises(TactError, match="take privacy.unit=subject"):
@@ -162,6 +172,9 @@ def test_parents_without_a_valid_charge_are_refused(runs: Path, short: Words) ->
     with pytest.raises(TactError, match="dealt the same source's people to other splits"):
         execute(load(short(*DP, "parent=first@base_language", "run=other", "steps=[instruct]",
                            "seed=1")))  # fmt: skip
+    with pytest.raises(TactError, match="read public as public people, without DP; here"):
+        execute(load(short(*DP, "parent=first@base_language", "run=otherwise", "steps=[instruct]",
+                           "data.public=[validation]")))  # fmt: skip
     with pytest.raises(TactError, match="ledger.json is gone, and stage prefer"):
         (runs / "child" / "ledger.json").unlink()
         execute(load(short(*DP, *CHILD)))
