@@ -25,6 +25,15 @@ NEUTRAL = (
     "dry_run", "json", "trainer.threads", "trainer.progress", "trainer.log_every_steps",
     "trainer.checkpoint_every_steps", "trainer.validate_every_steps",
 )  # fmt: skip
+INSTEAD = {  # keys of other trainers → what stands in their place here
+    "gradient_clip_val": "stage.NAME.gradient_clip_norm; with privacy.epsilon "
+    "privacy.max_grad_norm, which clips each unit",
+    "accumulate_grad_batches": "stage.NAME.batch_size_rows; with privacy.epsilon "
+    "privacy.physical_batch_rows, which bounds memory and leaves the sampling as it is",
+    "adversary_steps": "nothing: an adversary has one update a model update, in the same gradient",
+    "class_weights": "nothing: weights and counts taken from private rows are not accounted",
+    "erasure": "nothing: a subspace fitted on private rows is not accounted; use losses",
+}
 ROOT = Path(__file__).resolve().parent
 
 
@@ -40,7 +49,8 @@ def load(overrides: Sequence[str], *, check: bool = True) -> Config:
     """
     plain = _composed(list(overrides))
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(Config), plain)
+        untyped = OmegaConf.to_container(plain)  # a key that was added by + is in its types
+        typed = OmegaConf.merge(OmegaConf.structured(Config), untyped)
         config = cast(Config, OmegaConf.to_object(typed))
     except (OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_explain(error, plain)) from None
@@ -139,6 +149,8 @@ def _explain(error: Exception, plain: Any, overrides: Sequence[str] = ()) -> str
         message += f"\n  key: {key}"
         if plain is not None and (value := OmegaConf.select(plain, str(key))) is not None:
             message += f" = {value!r}"
+        if instead := INSTEAD.get(str(key).split(".")[-1]):
+            return f"{message}\n  instead: {instead}"
         close = difflib.get_close_matches(str(key), list(_keys(Config)), n=3, cutoff=0.5)
         if close:
             message += f"\n  did you mean: {', '.join(close)}?"

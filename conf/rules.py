@@ -95,6 +95,8 @@ def _stage(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
         yield f"{where}.references=adapter_off needs lora in {where}.train; or use cached"
     if stage.optimizer not in ("adamw", "sgd"):
         yield f"{where}.optimizer={stage.optimizer}: choose adamw or sgd"
+    if not stage.train:
+        yield f"{where}.train=[]: nothing would train; name parts of: {', '.join(PARTS)}"
     if stage.steps < 1 or stage.batch_size_rows < 1:
         yield f"{where}: steps and batch_size_rows must be at least 1"
     if "adversarial_tokens" in stage.losses and "interface" not in stage.train:
@@ -198,9 +200,17 @@ def _privacy(config: Config) -> Iterator[str]:
             yield f"privacy.{name}={value}: it must be above 0"
     if config.model.lora.dropout:
         yield f"model.lora.dropout={config.model.lora.dropout}: set it to 0 with privacy.epsilon"
+    read = set()
     for name in stage_names(config):
         if name in config.stage and not is_public(config, config.stage[name]):
+            read.add(config.stage[name].people)
             yield from _private_stage(name, config.stage[name])
+    people = sum(config.data.people.get(split, 0) for split in read)
+    if wanted.unit == "subject" and wanted.units and people > wanted.units:
+        yield (
+            f"privacy.units={wanted.units}: the private stages read {people} people "
+            f"({', '.join(sorted(read))} of data.people); give at least that many"
+        )
 
 
 def _private_stage(name: str, stage: StageConfig) -> Iterator[str]:
@@ -216,5 +226,12 @@ def _private_stage(name: str, stage: StageConfig) -> Iterator[str]:
                 f"{where}.losses.{loss}: it mixes rows, so no unit has a gradient of its own; "
                 "use it in a stage on public people"
             )
+    rows = stage.rows
+    drawn = rows.get("count") is not None or str(rows.get("_target_")).startswith("data.dialogues.")
+    if drawn and rows.get("rows_per_subject") is None:
+        yield (
+            f"{where}.rows: a person's rows depend on who else is in the split (so many of all "
+            f"pictures are drawn); give {where}.rows.rows_per_subject"
+        )
     if stage.flip:
         yield f"{where}.flip=true: a replayed step would differ; set it to false"

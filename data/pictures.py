@@ -30,8 +30,13 @@ def undecoded(rows: Dataset) -> Dataset:
 def split_people(pictures: Dataset, people: Mapping[str, int], *, seed: int) -> dict[str, Dataset]:
     """Disjoint splits by person, ``people`` of them each, drawn by ``seed``.
 
-    DataError where the source has fewer people than asked for, or none.
+    DataError where the source has fewer people than asked for or none, or rows of several people.
     """
+    if isinstance(pictures.features["subject_id"], List):
+        raise DataError(
+            "data.source: subject_id is a list, so a row is of several people; a row is of one: "
+            "part such rows by person"
+        )
     subjects = sorted(set(pictures["subject_id"]))
     wanted = sum(people.values())
     if not subjects:

@@ -73,7 +73,7 @@ def conversations(
 
     Columns ``image`` or ``images`` with ``messages``, ``prompt``/``completion`` or
     ``prompt``/``chosen``/``rejected`` are taken as they are; where there is no
-    ``subject_column``, each row is its own person.
+    ``subject_column``, each picture_id (each row, where there is none) is its own person.
     """
     try:
         rows = _load(path, split)
@@ -84,7 +84,9 @@ def conversations(
         rows = rows.rename_column(subject_column, "subject_id")
     for column in ("row_id", "picture_id", "subject_id"):
         if column not in rows.column_names:
-            rows = rows.add_column(column, [f"r{i:07d}" for i in range(count)])
+            stands = column == "subject_id"  # no bound by person holds then: train.units says so
+            own = rows["picture_id"] if stands else [f"r{i:07d}" for i in range(count)]
+            rows = rows.add_column(column, own)
     if not {"image", "images"} & set(rows.column_names):
         raise DataError(f"data.source.path={path}: it has neither an image nor an images column")
     return rows

@@ -43,6 +43,7 @@ class Manifest:
     data_fingerprint: str | None = None
     model: dict[str, dict[str, str]] | None = None  # what its pretrained weights are known by
     parent: dict[str, Any] | None = None
+    ledger_sha256: str | None = None  # of the ledger as the last private stage left it
     stages: list[StageState] = field(default_factory=list)
     finished: bool = False
 
@@ -188,7 +189,7 @@ class RunFolder:
         manifest = self.read()
         if manifest.stages:
             return
-        kept = self._offered(parent, upto)
+        kept = self.offered(parent, upto)
         manifest.parent = {"run": parent.name, "stage": kept[-1].stage,
                            "weights": kept[-1].weights_sha256}  # fmt: skip
         for number, state in enumerate(kept, start=1):
@@ -198,7 +199,7 @@ class RunFolder:
         manifest.stages = kept
         self.write(manifest)
 
-    def _offered(self, parent: "RunFolder", upto: str | None) -> list[StageState]:
+    def offered(self, parent: "RunFolder", upto: str | None) -> list[StageState]:
         """The parent's stages that a child starts from; TactError names what is missing."""
         if parent.path.resolve() == self.path.resolve():
             raise TactError(f"parent={parent.name} is the run itself: choose another run=")

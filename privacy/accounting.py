@@ -5,15 +5,19 @@ Gaussian. ε is from privacy loss distributions (PLD; Doroshenko et al. 2022, "C
 pessimistic where they are rounded; RDP (Mironov 2017) stands beside it.
 """
 
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from lineage.errors import TactError
 
 RELATION = "add or remove one unit"
 MOST_NOISE = 200.0
+TOLERANCE = 1e-3  # of a calibrated σ/C
 
 
 @dataclass(frozen=True)
@@ -40,25 +44,30 @@ def epsilon(events: Sequence[Event], *, delta: float, accountant: str = "pld") -
     if not counted:
         return 0.0
     made = _accountant(accountant)
-    made.compose(_composed(counted))
-    return float(made.get_epsilon(delta))
+    with _quiet():
+        made.compose(_composed(counted))
+        return float(made.get_epsilon(delta))
 
 
 def noise_multiplier(
-    plan: Sequence[Event],
-    *,
-    epsilon: float,
-    delta: float,
-    tolerance: float = 1e-3,
+    plan: Sequence[Event], *, epsilon: float, delta: float, spent: Sequence[Event] = ()
 ) -> float:
-    """The smallest common σ/C with which all of ``plan`` stays within ``epsilon``.
+    """The smallest common σ/C with which ``spent`` and all of ``plan`` stay within ``epsilon``.
 
-    The plan's own noise plays no part. TactError where no noise below 200 is enough.
+    The plan's own noise plays no part; that of ``spent`` is as it was. TactError where no noise
+    below 200 is enough.
     """
+    return _calibrated(tuple(plan), tuple(spent), epsilon, delta)
+
+
+@lru_cache(maxsize=64)
+def _calibrated(
+    plan: tuple[Event, ...], spent: tuple[Event, ...], epsilon: float, delta: float
+) -> float:
     from dp_accounting import mechanism_calibration as calibration
 
     def event(sigma: float) -> Any:
-        return _composed([replace(e, noise_multiplier=sigma) for e in plan])
+        return _composed([*spent, *(replace(e, noise_multiplier=sigma) for e in plan)])
 
     try:
         found = calibration.calibrate_dp_mechanism(
@@ -67,14 +76,27 @@ def noise_multiplier(
             epsilon,
             delta,
             calibration.ExplicitBracketInterval(0.2, MOST_NOISE),
-            tol=tolerance,
+            tol=TOLERANCE,
         )
     except (calibration.NoBracketIntervalFoundError, ValueError) as error:
         raise TactError(
             f"privacy.epsilon={epsilon}: no noise multiplier in 0.2 to {MOST_NOISE:g} gives it "
-            f"({error}): take fewer steps, more units, or another epsilon"
+            f"({error}){' on top of what is spent' if spent else ''}: take fewer steps, more "
+            "units, or another epsilon"
         ) from error
     return float(found)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """RDP leaves out orders whose series does not converge, and says so for each."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _composed(events: Sequence[Event]) -> Any:

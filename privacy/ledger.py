@@ -6,6 +6,7 @@ steps are the config's, and steps are counted whatever was drawn in them.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from lineage import files
 from lineage.errors import TactError
 from privacy.accounting import RELATION, Event, epsilon
-from privacy.plan import NOT_ACCOUNTED, Plan
+from privacy.plan import NOT_ACCOUNTED, Inherited, Plan, calibrated
 
 NAME = "ledger.json"
 VERSION = 1
@@ -26,20 +27,26 @@ class Ledger:
         self.path, self.content = folder / NAME, content
 
     @classmethod
-    def begin(cls, folder: Path, plan: Plan, *, key_known: bool) -> "Ledger":
-        """The run's ledger, made if there is none; TactError where there is one of another plan."""
+    def begin(
+        cls, folder: Path, wanted: Plan, *, key_known: bool, not_accounted: Sequence[str] = ()
+    ) -> "Ledger":
+        """The run's ledger; where there is none it is made, and the noise of ``wanted`` calibrated.
+
+        TactError where there is one of another plan, or the budget can't be met.
+        """
         if (folder / NAME).exists():
             found = cls.read(folder)
-            if found.plan != plan:
+            if found.plan.bare != wanted.bare:
                 raise TactError(
                     f"{NAME} is of another plan than this config's: restore the config, or begin "
                     "another run"
                 )
             return found
+        plan = calibrated(wanted)
         made = cls(folder, {
             "version": VERSION, "relation": RELATION, "plan": asdict(plan), "key_known": key_known,
             "charged": {e.stage: 0 for e in plan.events}, "weights_sha256": {},
-            "not_accounted": list(NOT_ACCOUNTED),
+            "not_accounted": [*NOT_ACCOUNTED, *not_accounted],
         })  # fmt: skip
         made._write()
         return made
@@ -66,11 +73,31 @@ class Ledger:
     def plan(self) -> Plan:
         """What the run has promised."""
         content = self.content["plan"]
-        return Plan(**{**content, "events": tuple(Event(**e) for e in content["events"])})
+        taken = tuple(
+            Inherited(**{**each, "event": Event(**each["event"])})
+            for each in content.get("inherited", ())
+        )
+        events = tuple(Event(**e) for e in content["events"])
+        return Plan(**{**content, "events": events, "inherited": taken})
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that it holds."""
+        return _digest(self.content)
+
+    def charged(self) -> list[Event]:
+        """What was charged to this run's own stages."""
+        return [replace(e, steps=self.content["charged"][e.stage]) for e in self.plan.events]
 
     def events(self) -> list[Event]:
-        """What was charged."""
-        return [replace(e, steps=self.content["charged"][e.stage]) for e in self.plan.events]
+        """All that was charged: to its parents' stages, then to its own."""
+        return [*self.plan.spent, *self.charged()]
+
+    def bequest(self, run: str) -> list[Inherited]:
+        """What a child of ``run`` inherits: its parents' stages, and its own that are closed."""
+        closed = self.content["weights_sha256"]
+        own = [Inherited(run, closed[e.stage], e) for e in self.charged() if e.stage in closed]
+        return [*self.plan.inherited, *own]
 
     def epsilon(self, *, accountant: str = "pld") -> float:
         """ε of all that was charged, at the plan's δ."""
@@ -79,14 +106,15 @@ class Ledger:
     def charge(self, stage: str, steps: int) -> None:
         """Have ``steps`` of ``stage`` charged, at least; on disk before this returns.
 
-        TactError where that is more than the plan has and would pass its ε.
+        TactError where some stage has more than the plan gave it, and this would pass its ε.
         """
         charged = self.content["charged"]
         if steps <= charged[stage]:
             return
         plan = self.plan
         before, charged[stage] = charged[stage], steps
-        if steps > plan.event(stage).steps and self.epsilon() > plan.epsilon:
+        over = any(charged[e.stage] > e.steps for e in plan.events)
+        if over and self.epsilon() > plan.epsilon:
             charged[stage] = before
             raise TactError(
                 f"stage {stage}: another step would pass epsilon={plan.epsilon} (steps that were "
@@ -100,7 +128,7 @@ class Ledger:
         self._write()
 
     def _write(self) -> None:
-        files.write_json(self.path, {**self.content, "digest": _digest(self.content)})
+        files.write_json(self.path, {**self.content, "digest": self.digest})
 
 
 def _digest(content: dict[str, Any]) -> str:

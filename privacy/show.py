@@ -12,7 +12,8 @@ from lineage.run import RunFolder
 from privacy import verify as check
 from privacy.accounting import RELATION
 from privacy.ledger import Ledger
-from privacy.plan import NOT_ACCOUNTED, by_stage, plan
+from privacy.parents import foreseen
+from privacy.plan import NOT_ACCOUNTED, by_stage, calibrated
 
 
 def planned(config: Config) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def planned(config: Config) -> dict[str, Any]:
             "privacy.epsilon is null: no differential privacy, epsilon is infinite for everyone "
             "who is not public. Give privacy.epsilon=8 privacy.units=N"
         )
-    made = plan(config)
+    made = calibrated(foreseen(config))
     rows = by_stage(made)
     if not config.json:
         _table(rows, title=f"σ = {made.noise_multiplier:.4g} · C, δ = {made.delta:g}, "
@@ -40,7 +41,8 @@ def charged(run: RunFolder, *, verify: bool, quiet: bool) -> dict[str, Any]:
         "run": run.name, "epsilon": None if ledger.key_known else ledger.epsilon(),
         "epsilon_rdp": None if ledger.key_known else ledger.epsilon(accountant="rdp"),
         "delta": plan_.delta, "unit": plan_.unit, "relation": RELATION,
-        "charged": content["charged"], "key_known": ledger.key_known, "verified": verify,
+        "charged": content["charged"], "inherited": content["plan"].get("inherited", []),
+        "key_known": ledger.key_known, "verified": verify,
         "not_accounted": content["not_accounted"],
     }  # fmt: skip
     if not quiet:
@@ -50,6 +52,11 @@ def charged(run: RunFolder, *, verify: bool, quiet: bool) -> dict[str, Any]:
             f"run={run.name}: epsilon {said} at delta {plan_.delta:g}, {RELATION} "
             f"({plan_.unit}); steps charged: {content['charged']}"
         )
+        for each in plan_.inherited:
+            console.print(
+                f"of run={each.run}: stage {each.event.stage}, {each.event.steps} steps at σ = "
+                f"{each.event.noise_multiplier:.4g} · C, weights {each.weights_sha256[:12]}"
+            )
         console.print("not accounted: " + "; ".join(content["not_accounted"]))
     return found
 
@@ -59,6 +66,7 @@ def _table(rows: list[dict[str, Any]], *, title: str) -> None:
     for name in ("stage", "steps", "sampling rate", "epsilon alone", "epsilon so far"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for row in rows:
-        table.add_row(row["stage"], str(row["steps"]), f"{row['sample_rate']:.4g}",
+        whose = f"{row['run']}: " if row["run"] else ""
+        table.add_row(whose + row["stage"], str(row["steps"]), f"{row['sample_rate']:.4g}",
                       f"{row['epsilon_alone']:.3f}", f"{row['epsilon_so_far']:.3f}")  # fmt: skip
     Console().print(table)

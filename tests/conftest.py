@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,20 @@ def tiny() -> Callable[..., Any]:
     return make
 
 
-@pytest.fixture
-def short(cache: Path, tmp_path: Path) -> Callable[..., list[str]]:
-    """The words of a short experiment whose run folders lie in the test's own folder."""
+@pytest.fixture(scope="session")
+def short_in(cache: Path) -> Callable[..., list[str]]:
+    """The words of a short experiment whose run folders lie in a folder."""
 
-    def words(*more: str) -> list[str]:
-        return [*SHORT, f"cache={cache}", f"checkpoints={tmp_path}", *more]
+    def words(folder: Path, *more: str) -> list[str]:
+        return [*SHORT, f"cache={cache}", f"checkpoints={folder}", *more]
 
     return words
+
+
+@pytest.fixture
+def short(short_in: Callable[..., list[str]], tmp_path: Path) -> Callable[..., list[str]]:
+    """The words of a short experiment whose run folders lie in the test's own folder."""
+    return partial(short_in, tmp_path)
 
 
 @pytest.fixture(scope="session")

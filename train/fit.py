@@ -22,6 +22,7 @@ from models import attention, configured, lora, state
 from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
+from privacy import layers
 from train import accounted, precision, processes, references, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
 from train.loggers import close, keep_metrics, loggers
@@ -29,7 +30,7 @@ from train.private import PrivateStage, step_numbers
 from train.progress import Progress
 from train.rows import EncodedSet, encoded_set, loader, stage_rows
 from train.stage import Stage, Term
-from train.units import check_apart
+from train.units import check_apart, check_one_person
 
 
 def fit(
@@ -65,8 +66,11 @@ def fit(
     held = None
     if private:  # a figure of private rows would not be accounted
         check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
+        if config.privacy.unit == "subject":
+            check_one_person(splits[stage.people], rows)
         module: Stage = _module(config, stage, model, encoded, kind=PrivateStage)
         assert isinstance(module, PrivateStage)
+        layers.check(model, without=() if module.features is None else ("tower",))
         module.prepare(accounted.mechanism(config, name, run, encoded), encoded)
     else:
         module = _module(config, stage, model, encoded, kind=Stage)

@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from conf import compose, rules
+from conf import compose, rules, target
 from conf.schema import Config
 from data import prepared
 from data.errors import DataError
@@ -17,9 +17,10 @@ from lineage.errors import TactError
 from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
 from models import origin
+from privacy.plan import private_stages
 from train import accounted, processes
 from train.beside import follow
-from train.fit import fit
+from train.fit import fit, terms
 
 HARMLESS = (
     "run",
@@ -39,11 +40,16 @@ HARMLESS = (
 def execute(config: Config) -> dict[str, Any]:
     """Run what is left of the config's steps; returns what was done. Raises TactError."""
     rule = policy(config.policy)
+    _check_targets(config)
     if config.dry_run:
+        if config.privacy.epsilon is not None:
+            accounted.foresee(config)
         return {"run": config.run, "steps": config.stages or config.steps, "dry_run": True}
     if processes.is_started_beside(config.trainer):
         follow(config)
         return {"run": config.run}
+    if config.trainer.progress and (told := unbounded(config)):
+        print(told, file=sys.stderr)
     run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
         run.keep_config(compose.to_yaml(config), ignore=HARMLESS, stored=compose.normal)
@@ -53,7 +59,7 @@ def execute(config: Config) -> dict[str, Any]:
         _check_people(config, splits)
         _note_data(config, run, splits)
         if config.privacy.epsilon is not None:
-            accounted.begin(config, run)
+            accounted.begin(config, run, splits)
         after: str | None = None
         with processes.group(config.trainer, run):
             for step in config.stages or config.steps:
@@ -68,6 +74,17 @@ def execute(config: Config) -> dict[str, Any]:
         "folder": str(run.path),
         "stages": [s.stage for s in manifest.stages],
     }
+
+
+def unbounded(config: Config) -> str | None:
+    """What is said at the start of a run that reads people who are not public without DP."""
+    names = [] if config.privacy.epsilon is not None else private_stages(config)
+    if not names:
+        return None
+    return (
+        f"no differential privacy: stages {', '.join(names)} read people who are not public, so "
+        "epsilon is infinite for the whole run; privacy.epsilon=8 privacy.units=N bounds it"
+    )
 
 
 def _enter(config: Config, run: RunFolder) -> None:
@@ -113,6 +130,13 @@ def _note_data(config: Config, run: RunFolder, splits: Mapping[str, Dataset]) ->
         )
     manifest.data_fingerprint = found
     run.write(manifest)
+
+
+def _check_targets(config: Config) -> None:
+    """What later stages name too, before an earlier one trains for hours. Raises TactError."""
+    for name in rules.stage_names(config):
+        target.function(config.stage[name].rows, where=f"stage.{name}.rows")
+        terms(config.stage[name])
 
 
 def _check_people(config: Config, splits: Mapping[str, Dataset]) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 from datasets import Dataset
 
 from data.encode import EncodedRow
+from data.pictures import undecoded
 from data.policy import Policy
 from lineage.errors import TactError
-from train.rows import stage_rows
+from train.rows import key_of, stage_rows
 
 CHECKED = 16  # units whose rows are made again without the others
 
@@ -30,6 +31,30 @@ def units_of(rows: Sequence[EncodedRow], unit: str) -> dict[int, list[int]]:
     for i, row in enumerate(rows):
         found[number[row.subject]].append(i)
     return found
+
+
+def check_named(pictures: Dataset, *, split: str) -> None:
+    """TactError where the source names nobody, so that its pictures stand for people."""
+    both = zip(pictures["picture_id"], pictures["subject_id"], strict=True)
+    if any(picture == subject for picture, subject in both):
+        raise TactError(
+            f"privacy.unit=subject: pictures of data.people.{split} have no subject of their own, "
+            "each stands for a person. Name who is in them (data.source.subject_column), or "
+            "privacy.unit=row, which bounds what one row tells and nothing of a person with several"
+        )
+
+
+def check_one_person(pictures: Dataset, rows: Dataset) -> None:
+    """TactError where a row shows two people, or a picture is of two."""
+    whose: dict[str, str] = {}
+    for table in (pictures, rows):
+        for row in _shown(table):
+            for picture in filter(None, row.get("images") or [row.get("image")]):
+                if whose.setdefault(key_of(picture), row["subject_id"]) != row["subject_id"]:
+                    raise TactError(
+                        "privacy.unit=subject: a row shows two people, or a picture is in rows of "
+                        "two; no one unit has it. Part such rows by person, or privacy.unit=row"
+                    )
 
 
 def check_apart(
@@ -54,7 +79,12 @@ def check_apart(
         )
 
 
-def _told(rows: Dataset) -> list[Any]:
-    told = [c for c in ("row_id", "messages", "prompt", "chosen", "rejected")
-            if c in rows.column_names]  # fmt: skip
-    return sorted(str([row[c] for c in told]) for row in rows.select_columns(told))
+def _told(rows: Dataset) -> list[str]:
+    """All that the rows say, weights and scores too."""
+    return sorted(str(sorted(row.items())) for row in undecoded(rows))
+
+
+def _shown(table: Dataset) -> Dataset:
+    """Who is shown where, pictures left undecoded."""
+    columns = [c for c in ("subject_id", "image", "images") if c in table.column_names]
+    return undecoded(table.select_columns(columns))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from privacy import keys, mechanism, records, sampling
+from privacy import keys, ledger, mechanism, records, sampling
 from privacy.clipping import Clipped, PerUnit
 
 Plant = Callable[[pytest.MonkeyPatch, "Tests"], None]
@@ -22,6 +22,7 @@ class Tests:
 
     def __init__(self) -> None:
         self.clipping, self.mechanism = _module("test_clipping"), _module("test_mechanism")
+        self.ledger = _module("test_ledger")
 
 
 def _module(name: str) -> ModuleType:
@@ -105,6 +106,17 @@ def forgotten_records(patch: pytest.MonkeyPatch, tests: Tests) -> None:
     patch.setattr(records.Records, "__init__", begin)
 
 
+def accountant_reset(patch: pytest.MonkeyPatch, tests: Tests) -> None:
+    """A resume that begins the ledger anew."""
+    real = ledger.Ledger.begin
+
+    def begin(folder: Path, *plan: Any, **how: Any) -> ledger.Ledger:
+        (folder / ledger.NAME).unlink(missing_ok=True)
+        return real(folder, *plan, **how)
+
+    patch.setattr(ledger.Ledger, "begin", begin)
+
+
 def sums_are_clipped(tests: Tests, folder: Path) -> None:
     tests.clipping.test_clipped_sum_is_that_of_single_backwards("deep", 0.5)
 
@@ -124,6 +136,10 @@ def noise_is_used_once(tests: Tests, folder: Path) -> None:
 
 def sampling_is_poisson(tests: Tests, folder: Path) -> None:
     tests.mechanism.test_sampling_is_poisson_over_units()
+
+
+def the_account_goes_on(tests: Tests, folder: Path) -> None:
+    tests.ledger.test_a_resume_goes_on_with_the_account(folder)
 
 
 def replays_are_charged(tests: Tests, folder: Path) -> None:
@@ -147,6 +163,7 @@ BUGS: list[tuple[Plant, Check]] = [
     (same_noise_each_step, noise_is_used_once),
     (same_noise_each_run, noise_is_used_once),
     (forgotten_records, replays_are_charged),
+    (accountant_reset, the_account_goes_on),
 ]
 
 
