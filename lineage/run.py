@@ -12,7 +12,7 @@ from typing import Any
 
 from lineage import files, provenance
 from lineage.difference import difference
-from lineage.errors import TactError
+from lineage.errors import InUse, TactError
 
 RUNNING, DONE, INHERITED = "running", "done", "inherited"
 
@@ -77,13 +77,13 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder alone; TactError where another process does. Dies with the process."""
+        """Hold the folder alone; InUse where another process does. Dies with the process."""
         with (self.path / ".lock").open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                raise TactError(
+                raise InUse(
                     f"run={self.name} is in use by process {file.read().strip() or '?'}: "
                     "wait for it, stop it, or choose another run="
                 ) from None
