@@ -70,6 +70,13 @@ def partitions() -> dict[str, Partition]:
     return found
 
 
+def most_tasks() -> int:
+    """The most tasks that an array may have."""
+    lines = call(["scontrol", "show", "config"]).splitlines()
+    found = [line.split("=")[1] for line in lines if line.startswith("MaxArraySize")]
+    return int(found[0]) if found else 1001
+
+
 def call(words: Sequence[str]) -> str:
     """What a command prints; TactError where it isn't there, fails or takes too long."""
     english = {**os.environ, "LC_ALL": "C"}

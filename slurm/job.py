@@ -4,10 +4,10 @@ import time
 from typing import Any
 
 from conf import compose
+from conf.schema import Config
 from lineage.errors import InUse, TactError
 from lineage.run import RunFolder, now
 from slurm import record
-from slurm.record import Job
 
 PATIENCE_S = 120.0  # for a process of a node that was taken away to end
 
@@ -22,22 +22,22 @@ def run_step(run: RunFolder, number: int) -> dict[str, Any]:
             "the folder of the run folders?"
         )
     print(f"{now()} {job.name} begins", flush=True)
-    with record.noted(run, job):
-        done = _patiently(run, job)
+    with record.noted(record.folder(run) / f"{job.name}.json", job=job.id):
+        config = compose.from_yaml(run.path / "config.yaml")
+        config.checkpoints = str(run.path.parent)
+        done = patiently(config, only=number)
     print(f"{now()} {job.name} is done", flush=True)
     return done
 
 
-def _patiently(run: RunFolder, job: Job) -> dict[str, Any]:
-    """A requeued job may start while the run is still held where it ran before."""
+def patiently(config: Config, *, only: int | None = None) -> dict[str, Any]:
+    """Train; a requeued job may start while the run is still held where it ran before."""
     from train.run import execute
 
-    config = compose.from_yaml(run.path / "config.yaml")
-    config.checkpoints = str(run.path.parent)
     end = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return execute(config, only=job.number)
+            return execute(config, only=only)
         except InUse:
             if time.monotonic() > end:
                 raise

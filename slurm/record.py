@@ -66,16 +66,16 @@ def state(run: RunFolder, job: Job) -> dict[str, Any] | None:
 
 
 @contextmanager
-def noted(run: RunFolder, job: Job) -> Iterator[None]:
-    """Write that the job runs, and how it ended: done, stopped by a signal, or failed and why."""
-    path = folder(run) / f"{job.name}.json"
-    note = {
-        "job": job.id, "state": RUNNING, "began": now(),
-        "restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
-    }  # fmt: skip
+def noted(path: Path, **known: Any) -> Iterator[dict[str, Any]]:
+    """Write that a job runs, and how it ended: done, stopped by a signal, or failed and why.
+
+    What is put into the mapping that it gives is written when the job ends.
+    """
+    restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    note = {**known, "process": os.getpid(), "state": RUNNING, "began": now(), "restarts": restarts}
     files.write_json(path, note)
     try:
-        yield
+        yield note
     except BaseException as error:
         ended = STOPPED if getattr(error, "status", None) == os.EX_TEMPFAIL else FAILED
         files.write_json(path, {**note, "state": ended, "ended": now(), "error": _told(error)})

@@ -12,18 +12,24 @@ from rich.table import Table
 
 from lineage.errors import TactError
 from lineage.run import DONE, RUNNING, RunFolder
+from privacy.ledger import NAME, Ledger
 from slurm import client, record
 from slurm.client import Queued
 from slurm.record import Chain, Job
 
 LOOK_S = 0.5
+ENDED, NEVER = "ended", "never ran"
+UNSEEN = "it left no word: cancelled before it began, or its node sees other run folders than you"
 
 
 def status(run: RunFolder, *, quiet: bool = False) -> dict[str, Any]:
     """Print the run's jobs unless ``quiet``; returns them. Raises TactError."""
     chain = _chain(run)
     queue = client.queue()
-    lines = [_line(run, job, queue) for job in chain.jobs]
+    lines: list[dict[str, Any]] = []
+    for job in chain.jobs:
+        due = not lines or lines[-1]["state"] == record.DONE
+        lines.append(_line(run, job, queue, due=due))
     if not quiet:
         table = Table(title=f"{run.name} on {chain.site}", title_justify="left")
         for column in ("step", "job", "state", "steps", "restarts", "why"):
@@ -54,7 +60,7 @@ def _more(path: Path, read: dict[str, int]) -> None:
     with path.open("rb") as file:
         before = file.seek(read.get(path.name, 0))
         text = file.read()
-    if text and not before:
+    if path.name not in read:
         print(f"== {path.stem}")
     sys.stdout.write(text.decode(errors="replace"))
     sys.stdout.flush()
@@ -68,9 +74,12 @@ def _chain(run: RunFolder) -> Chain:
     return chain
 
 
-def _line(run: RunFolder, job: Job, queue: Mapping[str, Queued]) -> dict[str, Any]:
+def _line(run: RunFolder, job: Job, queue: Mapping[str, Queued], *, due: bool) -> dict[str, Any]:
+    """One job; ``due`` once the one before it ended well."""
     note = record.state(run, job) or {}
     found, why = _state(run, job, note, queue.get(job.id))
+    if found == NEVER and due:
+        why = UNSEEN
     return {
         "step": job.name,
         "job": job.id,
@@ -92,10 +101,10 @@ def _state(
         return ("waits", queued.reason) if waits else (queued.state.lower(), "")
     if note.get("state") == record.FAILED:
         return record.FAILED, str(note["error"])
+    log = record.folder(run) / f"{job.name}.log"
     if not note:
-        log = record.folder(run) / f"{job.name}.log"
-        return ("ended", _last(log)) if log.exists() else ("never ran", "")
-    return "ended", _last(record.folder(run) / f"{job.name}.log") or str(note.get("error", ""))
+        return (ENDED, _last(log)) if log.exists() else (NEVER, "")
+    return ENDED, str(note.get("error", "")) or _last(log)
 
 
 def _done(run: RunFolder, stage: str) -> bool:
@@ -109,6 +118,9 @@ def _steps(run: RunFolder, stage: str) -> str:
         return ""
     if state.state == DONE:
         return f"{state.steps} of {state.steps}"
+    charged = Ledger.read(run.path).content["charged"] if (run.path / NAME).exists() else {}
+    if stage in charged:
+        return f"{charged[stage]} of {state.steps}"
     path = run.stage_dir(stage) / "metrics.csv"
     if not path.exists():
         return f"0 of {state.steps}"
@@ -119,8 +131,6 @@ def _steps(run: RunFolder, stage: str) -> str:
 
 def _last(log: Path) -> str:
     """The last error that a log tells of, else its last line."""
-    if not log.exists():
-        return "it never printed a word: do the nodes see the folder of the run folders?"
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("error: ", "slurmstepd: error"))]
     return (errors or lines or [""])[-1]

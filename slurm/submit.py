@@ -29,11 +29,16 @@ def submit(config: Config, *, dirty: bool = False) -> dict[str, Any]:
             f"site={site.name} has no Slurm: give site=NAME; there are: {there}. A file of your "
             "own goes into conf/site/ or a folder of hydra.searchpath"
         )
+    if client.minutes(site.time) * 60 <= 2 * site.signal_s:
+        raise TactError(
+            f"site.time={site.time} leaves a job no time: it is told to save site.signal_s="
+            f"{site.signal_s} seconds before; ask for more than twice that"
+        )
     checkpoints = place(config.checkpoints)
     if config.dry_run:
         return _printed(config, checkpoints)
     found = code.revision(dirty=dirty)
-    _check_partition(site)
+    check_site(site)
     if config.parent:
         RunFolder.existing(config.parent.partition("@")[0], checkpoints=checkpoints)
     run = RunFolder.open(config.run, checkpoints=checkpoints)
@@ -105,7 +110,7 @@ def _text(config: Config, run: RunFolder, number: int, step: str, copy: Path) ->
         name=f"{run.name}.{number}-{step}",
         log=record.folder(run) / f"{number}-{step}.log",
         code=copy,
-        words=[f"run={run.name}", f"checkpoints={run.path.parent}", f"step={number}"],
+        words=["job", f"run={run.name}", f"checkpoints={run.path.parent}", f"step={number}"],
     )
 
 
@@ -121,7 +126,8 @@ def _printed(config: Config, checkpoints: Path) -> dict[str, Any]:
     return {"run": run.name, "scripts": made, "dry_run": True}
 
 
-def _check_partition(site: SiteConfig) -> None:
+def check_site(site: SiteConfig) -> None:
+    """TactError where the cluster has no such partition, or it allows less than is asked for."""
     there = client.partitions()
     found = there.get(site.partition or "")
     if found is None:

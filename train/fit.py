@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from datasets import Dataset, disable_progress_bars
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from conf import rules, target
 from conf.schema import Config, StageConfig
@@ -178,7 +179,8 @@ def _train(
             SaveLast(folder, every=config.trainer.checkpoint_every_steps),
             Progress(folder.name, shown=config.trainer.progress),
         ],
-        plugins=[AtomicCheckpointIO()],
+        # Lightning's environment of Slurm would save inside a signal's handler
+        plugins=[AtomicCheckpointIO(), LightningEnvironment()],
         limit_val_batches=0,
     )
     module.train()

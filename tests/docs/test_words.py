@@ -17,6 +17,7 @@ from pages import Page
 from conf.compose import load
 from conf.schema import Config
 from lineage.place import CHECKOUT
+from slurm import manifest
 
 COMPOSED = ("train", "data", "privacy")  # doors whose words are a config
 EACH = {command: name for name in pages.ALL for command in Page(name).commands}
@@ -49,7 +50,10 @@ def _check_door(room: str, words: list[str]) -> None:
     said = importlib.import_module(f"{room}.__main__").HELP
     verb = words.pop(0) if "=" not in words[0] else ""
     assert verb in said
-    if room in COMPOSED or verb == "submit":
+    if verb == "sweep":
+        own = ("sweep=", "limit=")
+        assert manifest.made("x", [w for w in words if not w.startswith(own)], limit=1).points
+    elif room in COMPOSED or verb == "submit":
         assert load(words, check=room in ("train", "slurm"))
     else:
         assert [word for word in words if f"{word.partition('=')[0]}=" not in said] == []

@@ -24,7 +24,7 @@ Words = Callable[..., list[str]]
 
 def made(site: SiteConfig, **more: Any) -> str:
     where = {"name": "x.1-align", "log": Path("/r/x y/100%.log"), "code": Path("/r/code")}
-    return script.text(site, words=["run=x", "step=1"], **{**where, **more})
+    return script.text(site, words=["job", "run=x", "step=1"], **{**where, **more})
 
 
 def test_a_site_is_in_the_script() -> None:
@@ -74,6 +74,11 @@ def test_without_slurm_it_is_one_clear_error(
     with pytest.raises(TactError, match="no Slurm on this machine"):
         submit(load(short("run=x", "site=slurm")), dirty=True)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_time_that_is_all_for_saving_is_refused(short: Words) -> None:
+    with pytest.raises(TactError, match="leaves a job no time"):
+        submit(load(short("run=x", "site=slurm", "site.time=4", "dry_run=true")))
 
 
 @pytest.mark.parametrize(
