@@ -1,11 +1,16 @@
 """Pairs of options that cannot hold together, said before anything is loaded."""
 
+import re
 from collections.abc import Iterator
 
-from conf.schema import Config, StageConfig
+from conf.schema import Config, SiteConfig, StageConfig
 
 PARTS = ("tower", "interface", "language_model", "lora", "reader", "facts")
 OTHER_STEPS = ("report", "export")
+HARMLESS = (  # may differ where a run goes on
+    "run", "dry_run", "json", "progress", "steps", "stages", "checkpoints", "cache",
+    "threads", "site", "report", "validate_every_steps",
+)  # fmt: skip
 
 
 def problems(config: Config) -> Iterator[str]:
@@ -16,6 +21,7 @@ def problems(config: Config) -> Iterator[str]:
         if name in config.stage:
             yield from _stage(name, config.stage[name], config)
     yield from _model(config)
+    yield from _site(config.site)
     if config.privacy.epsilon is not None:
         yield from _privacy(config)
 
@@ -168,6 +174,22 @@ def _validation(config: Config) -> Iterator[str]:
         )
 
 
+def _site(site: SiteConfig) -> Iterator[str]:
+    if site.scheduler not in ("local", "slurm"):
+        yield f"site.scheduler={site.scheduler}: choose local or slurm"
+    if site.wrap.count("{command}") != 1:
+        yield f"site.wrap={site.wrap!r}: it must say once where the job's {{command}} goes"
+    for name, value, least in (("cpus", site.cpus, 1), ("gpus", site.gpus, 0),
+                               ("signal_s", site.signal_s, 1)):  # fmt: skip
+        if value < least:
+            yield f"site.{name}={value}: it must be at least {least}"
+    if not re.fullmatch(TIME, site.time):
+        yield f"site.time={site.time}: write it as Slurm does, such as 30 (minutes) or 1-12:00:00"
+    if odd := [name for name in site.environment if not name.isidentifier()]:
+        yield f"site.environment: {odd[0]!r} is no name of a variable"
+
+
+TIME = r"\d+-\d+(:\d+){0,2}|\d+(:\d+){0,2}"  # [days-]hours:minutes:seconds and the like
 MIXING = ("train.terms.rate",)  # losses in which a row's value depends on other rows
 
 

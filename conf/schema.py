@@ -122,6 +122,26 @@ class TrainerConfig:
 
 
 @dataclass
+class SiteConfig:
+    """Where jobs run: what Slurm is asked for, and what stands around a job's command."""
+
+    name: str = "local"
+    scheduler: str = "local"  # local: this machine's cores | slurm
+    partition: str | None = None  # null: the cluster's default one
+    account: str | None = None
+    time: str = "24:00:00"  # of one job, as Slurm writes it; a job that needs more is requeued
+    cpus: int = 2
+    memory: str | None = None  # as Slurm writes it, such as 32G
+    gpus: int = 0
+    options: list[str] = field(default_factory=list)  # more of sbatch's, such as --qos=long
+    signal_s: int = 120  # seconds before the limit at which a job is told to save
+    modules: list[str] = field(default_factory=list)  # module load …
+    environment: dict[str, str] = field(default_factory=dict)
+    python: str | None = None  # a job's Python; null: the one that submits
+    wrap: str = "{command}"  # such as apptainer exec --nv FILE {command}
+
+
+@dataclass
 class ReportConfig:
     """What the report measures and on how many people."""
 
@@ -162,6 +182,6 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     logger: dict[str, Any] = field(default_factory=dict)
-    site: dict[str, Any] = field(default_factory=dict)
+    site: SiteConfig = field(default_factory=SiteConfig)
     dry_run: bool = False
     json: bool = False

@@ -35,7 +35,7 @@ def options(words: Sequence[str], known: Sequence[str]) -> dict[str, str]:
 
 
 def run_door(main: Callable[[list[str]], Any], text: str) -> int:
-    """Run a door: help, one clear error with status 2, or what it returns as JSON if asked."""
+    """Run a door: help, one clear error with its status, or what it returns as JSON if asked."""
     words = sys.argv[1:]
     if wants_help(words):
         print(text.strip())
@@ -47,7 +47,7 @@ def run_door(main: Callable[[list[str]], Any], text: str) -> int:
         if said is None:
             raise
         print(f"error: {said}", file=sys.stderr)
-        return 2
+        return error.status if isinstance(error, TactError) else 2
     if "json=true" in words:
         print(json.dumps(result))
     return 0

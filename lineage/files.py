@@ -124,7 +124,7 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what writers that are dead left half-written anywhere below ``folder``."""
     for part in folder.rglob(".*.part"):
         process = part.name.split(".")[-2]
-        if process.isdigit() and not _alive(int(process)):
+        if process.isdigit() and not alive(int(process)):
             if part.is_dir():
                 shutil.rmtree(part, ignore_errors=True)
             else:
@@ -147,7 +147,8 @@ def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether a process of this machine runs."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,5 +1,6 @@
 """Where a run came from: git revision, versions of the packages that matter, kind of machine."""
 
+import json
 import os
 import platform
 import subprocess
@@ -10,11 +11,15 @@ PACKAGES = (
     "torch", "pytorch-lightning", "transformers", "peft", "trl", "opacus", "datasets",
     "hydra-core", "dp-accounting", "numpy", "safetensors", "tokenizers",
 )  # fmt: skip
+KEPT = ".revision.json"  # in a copy of the checkout: what it is a copy of
 
 
 def git_revision() -> tuple[str, bool]:
     """Commit of the checkout and whether tracked files differ from it; ("", False) outside git."""
     here = Path(__file__).resolve().parent
+    if (kept := here.parent / KEPT).exists():
+        found = json.loads(kept.read_text())
+        return found["revision"], found["dirty"]
     try:
         commit = _git(here, "rev-parse", "HEAD")
         return commit, bool(_git(here, "status", "--porcelain", "--untracked-files=no"))

@@ -12,7 +12,7 @@ from typing import Any
 
 from lineage import files, provenance
 from lineage.difference import difference
-from lineage.errors import TactError
+from lineage.errors import InUse, TactError
 
 RUNNING, DONE, INHERITED = "running", "done", "inherited"
 
@@ -57,7 +57,7 @@ class RunFolder:
     @classmethod
     def open(cls, name: str, *, checkpoints: Path) -> "RunFolder":
         """The folder of that name, made if it isn't there; TactError on a name it can't have."""
-        folder = cls(_named(name, checkpoints))
+        folder = cls(named(name, checkpoints))
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.private.mkdir(mode=0o700, exist_ok=True)
         return folder
@@ -65,7 +65,7 @@ class RunFolder:
     @classmethod
     def existing(cls, name: str, *, checkpoints: Path) -> "RunFolder":
         """The folder of a run that was begun; TactError, with the runs there are, if none was."""
-        folder = cls(_named(name, checkpoints))
+        folder = cls(named(name, checkpoints))
         if not (folder.path / "manifest.json").exists():
             there = sorted(p.parent.name for p in checkpoints.glob("*/manifest.json"))
             raise TactError(f"run={name}: no such run; there are: {', '.join(there) or 'none'}")
@@ -78,13 +78,13 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder alone; TactError where another process does. Dies with the process."""
+        """Hold the folder alone; InUse where another process does. Dies with the process."""
         with (self.path / ".lock").open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                raise TactError(
+                raise InUse(
                     f"run={self.name} is in use by process {file.read().strip() or '?'}: "
                     "wait for it, stop it, or choose another run="
                 ) from None
@@ -223,7 +223,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _named(name: str, checkpoints: Path) -> Path:
+def named(name: str, checkpoints: Path) -> Path:
+    """Where a run of that name lies; TactError on a name that it can't have."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise TactError(f"run={name!r}: use letters, digits, '.', '_' and '-' only")
     return checkpoints / name

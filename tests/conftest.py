@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster import Cluster
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -74,6 +75,12 @@ def tiny() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def shortest(cache: Path) -> list[str]:
+    """The words of a short experiment, less where its run folders lie."""
+    return [*SHORT, f"cache={cache}"]
+
+
+@pytest.fixture(scope="session")
 def short_in(cache: Path) -> Callable[..., list[str]]:
     """The words of a short experiment whose run folders lie in a folder."""
 
@@ -108,3 +115,15 @@ def finished(
         return folder / kind
 
     return run
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real Slurm of two nodes, for the whole session; it fetches Debian's packages."""
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    made.install()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()

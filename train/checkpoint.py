@@ -15,10 +15,13 @@ from lineage.errors import TactError
 from train import processes
 
 LAST = "last.ckpt"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Interrupted(TactError):
     """Training stopped on a signal after saving; the same command goes on."""
+
+    status = 75  # that of "try again" (EX_TEMPFAIL)
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -53,7 +56,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
 
 class SaveLast(pl.Callback):
-    """Saves every so many steps, and at the next step boundary after SIGINT or SIGTERM.
+    """Saves every so many steps, and at the next step boundary after SIGINT, SIGTERM or SIGUSR1.
 
     ``together``: all processes train the stage, so a signal to one of them stops all.
     """
@@ -66,7 +69,7 @@ class SaveLast(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals; the handler does nothing but note them."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
                 self._before[number] = signal.signal(number, self._note)
 
     def on_train_batch_end(

@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from datasets import Dataset, disable_progress_bars
-from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from conf import rules, target
 from conf.schema import Config, StageConfig
@@ -197,6 +197,7 @@ def _train(
             ),
             Progress(folder.name, shown=config.trainer.progress and first),
         ],
+        # Lightning's environment of Slurm would save inside a signal's handler
         plugins=[*how.pop("plugins"), AtomicCheckpointIO(), LightningEnvironment()],
         **how,
         limit_val_batches=0,

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset
@@ -22,23 +22,12 @@ from train import accounted, processes
 from train.beside import follow
 from train.fit import fit, terms
 
-HARMLESS = (
-    "run",
-    "dry_run",
-    "json",
-    "progress",
-    "steps",
-    "stages",
-    "checkpoints",
-    "cache",
-    "threads",
-    "report",
-    "validate_every_steps",
-)
 
+def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
+    """Run what is left of the config's steps; returns what was done. Raises TactError.
 
-def execute(config: Config) -> dict[str, Any]:
-    """Run what is left of the config's steps; returns what was done. Raises TactError."""
+    ``only`` is the number of one step, counted from 1: the others are left alone.
+    """
     rule = policy(config.policy)
     _check_targets(config)
     if config.dry_run:
@@ -52,7 +41,7 @@ def execute(config: Config) -> dict[str, Any]:
         print(told, file=sys.stderr)
     run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
-        run.keep_config(compose.to_yaml(config), ignore=HARMLESS, stored=compose.normal)
+        run.keep_config(compose.to_yaml(config), ignore=rules.HARMLESS, stored=compose.normal)
         _enter(config, run)
         _note_model(config, run)
         splits = prepared.prepared(config)
@@ -61,14 +50,19 @@ def execute(config: Config) -> dict[str, Any]:
         if config.privacy.epsilon is not None:
             accounted.begin(config, run, splits)
         after: str | None = None
+        steps = config.stages or config.steps
+        if only is not None:
+            _follows(steps[: only - 1], run)
         with processes.group(config.trainer, run):
-            for step in config.stages or config.steps:
-                _step(config, step, run, splits, rule, after=after)
+            for number, step in enumerate(steps, start=1):
+                if only in (None, number):
+                    _step(config, step, run, splits, rule, after=after)
                 after = after if step in rules.OTHER_STEPS else step
         accounted.forget(config, run)
         manifest = run.read()
-        manifest.finished = True
-        run.write(manifest)
+        if only in (None, len(steps)):
+            manifest.finished = True
+            run.write(manifest)
     return {
         "run": config.run,
         "folder": str(run.path),
@@ -166,6 +160,13 @@ def _step(
         if processes.world() > 1 and not rules.is_public(config, config.stage[step]):
             processes.tell(step)  # the others train it too; any other stage is the first one's
         fit(config, step, run, splits, rule)
+
+
+def _follows(before: Sequence[str], run: RunFolder) -> None:
+    """TactError where a stage of the steps ``before`` a single one is not done."""
+    done = {s.stage for s in run.finished_stages()}
+    if left := [step for step in before if step not in (*rules.OTHER_STEPS, *done)]:
+        raise TactError(f"run={run.name}: {', '.join(left)} must be done before this step")
 
 
 def _needs(config: Config, step: str, done: set[str]) -> None:

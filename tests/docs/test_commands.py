@@ -13,12 +13,14 @@ from typing import Any
 import pages
 import pytest
 import yaml
+from cluster import Cluster
 from pages import Page
 
 from lineage.place import CHECKOUT
 
 pytestmark = pytest.mark.system
 NEEDS = {
+    "docs/cluster.md": ["README.md"],
     "docs/own_model.md": ["docs/own_data.md"],  # its pictures
     "docs/reading_the_report.md": ["README.md"],  # its runs
 }
@@ -39,7 +41,8 @@ SMALL: dict[str, Any] = {
 class Desk:
     """A copy of the checkout and a home, where pages are worked through, each once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cluster: Cluster) -> None:
+        self.cluster = cluster
         self.checkout, self.home, self.done = folder / "tact", folder / "home", set[str]()
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(listed, cwd=CHECKOUT, capture_output=True, text=True, check=True)
@@ -48,10 +51,16 @@ class Desk:
                 (self.checkout / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(CHECKOUT / name, self.checkout / name)
         self._shrink(self.checkout / "conf" / "experiment" / "demo.yaml")
+        self._commit()
 
     def _shrink(self, experiment: Path) -> None:
         config = _laid_over(yaml.safe_load(experiment.read_text()), SMALL)
         experiment.write_text("# @package _global_\n" + yaml.safe_dump(config, sort_keys=False))
+
+    def _commit(self) -> None:
+        who = ["-c", "user.name=desk", "-c", "user.email=desk"]
+        for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "desk"]):
+            subprocess.run(["git", *words], cwd=self.checkout, check=True)
 
     def work_through(self, name: str) -> None:
         """Run a page's commands in order, those of the pages that it needs before."""
@@ -63,10 +72,11 @@ class Desk:
     def _run(self, page: Page) -> None:
         page.write_files(self.home / "tact-mine")
         lines = [line for line in page.commands if line not in pages.NOT_RUN]
+        base = self.cluster.environment if page.name == "docs/cluster.md" else os.environ
         environment = {
-            **os.environ,
+            **base,
             "HOME": str(self.home),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{base['PATH']}",
             "PYTHONPATH": str(self.checkout),
         }
         done = subprocess.run(
@@ -85,8 +95,8 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk"))
+def desk(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Desk:
+    return Desk(tmp_path_factory.mktemp("desk"), cluster)
 
 
 @pytest.mark.parametrize("name", pages.ALL)

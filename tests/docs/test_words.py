@@ -17,11 +17,13 @@ from pages import Page
 from conf.compose import load
 from conf.schema import Config
 from lineage.place import CHECKOUT
+from slurm import manifest
 
 COMPOSED = ("train", "data", "privacy")  # doors whose words are a config
 EACH = {command: name for name in pages.ALL for command in Page(name).commands}
 LINKED = sorted([*CHECKOUT.glob("docs/*.md"), CHECKOUT / "README.md"])
-SETTING = re.compile(r"^([+]?(data|model|stage|report|trainer|policy|privacy)\.[\w.]+=|~stage\.)")
+GROUPS = "data|model|stage|report|trainer|policy|privacy|site"
+SETTING = re.compile(rf"^([+]?({GROUPS})\.[\w.]+=|~stage\.)")
 DOTTED = re.compile(r"^([a-z_]\w*(?:\.\w+)+)(?<!\.html)(?<!\.json)(?:=.*)?$")
 
 
@@ -48,8 +50,11 @@ def _check_door(room: str, words: list[str]) -> None:
     said = importlib.import_module(f"{room}.__main__").HELP
     verb = words.pop(0) if "=" not in words[0] else ""
     assert verb in said
-    if room in COMPOSED:
-        assert load(words, check=room == "train")
+    if verb == "sweep":
+        own = ("sweep=", "limit=")
+        assert manifest.made("x", [w for w in words if not w.startswith(own)], limit=1).points
+    elif room in COMPOSED or verb == "submit":
+        assert load(words, check=room in ("train", "slurm"))
     else:
         assert [word for word in words if f"{word.partition('=')[0]}=" not in said] == []
 

@@ -10,7 +10,7 @@ from lineage.place import CHECKOUT
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ALL = (
     "README.md", "docs/own_data.md", "docs/own_model.md", "docs/own_loss_or_stage.md",
-    "docs/privacy.md", "docs/reading_the_report.md", "docs/results/README.md",
+    "docs/privacy.md", "docs/cluster.md", "docs/reading_the_report.md", "docs/results/README.md",
 )  # fmt: skip
 
 NOT_RUN = {

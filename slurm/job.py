@@ -1,0 +1,44 @@
+"""``python -m slurm job``: what a job runs, one step of a run. Scripts call it, nobody else."""
+
+import time
+from typing import Any
+
+from conf import compose
+from conf.schema import Config
+from lineage.errors import InUse, TactError
+from lineage.run import RunFolder, now
+from slurm import record
+
+PATIENCE_S = 120.0  # for a process of a node that was taken away to end
+
+
+def run_step(run: RunFolder, number: int) -> dict[str, Any]:
+    """Run step ``number`` of the run's own config; raises TactError and what training raises."""
+    chain = record.read(run)
+    job = next((j for j in (chain.jobs if chain else []) if j.number == number), None)
+    if job is None:
+        raise TactError(
+            f"run={run.name} has no job of step {number} in {record.folder(run)}: do all nodes see "
+            "the folder of the run folders?"
+        )
+    print(f"{now()} {job.name} begins", flush=True)
+    with record.noted(record.folder(run) / f"{job.name}.json", job=job.id):
+        config = compose.from_yaml(run.path / "config.yaml")
+        config.checkpoints = str(run.path.parent)
+        done = patiently(config, only=number)
+    print(f"{now()} {job.name} is done", flush=True)
+    return done
+
+
+def patiently(config: Config, *, only: int | None = None) -> dict[str, Any]:
+    """Train; a requeued job may start while the run is still held where it ran before."""
+    from train.run import execute
+
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return execute(config, only=only)
+        except InUse:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)

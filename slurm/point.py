@@ -1,0 +1,32 @@
+"""``python -m slurm point``: what a sweep runs, one point of it. Nobody else calls it."""
+
+import os
+import time
+from typing import Any
+
+from lineage.errors import TactError
+from lineage.run import RunFolder, now
+from privacy.ledger import NAME, Ledger
+from slurm import record
+from slurm.job import patiently
+from slurm.sweep import Sweep
+
+
+def run_point(sweep: Sweep, number: int | None) -> dict[str, Any]:
+    """Train point ``number``, or that of the array's task, and note its ε. Raises TactError."""
+    number = int(os.environ["SLURM_ARRAY_TASK_ID"]) if number is None else number
+    point = sweep.manifest.points[number]
+    print(f"{now()} {sweep.manifest.run(point)} begins: {' '.join(point.words)}", flush=True)
+    began = time.monotonic()
+    with record.noted(sweep.note(point), words=point.words) as note:
+        done = patiently(sweep.manifest.config(point, checkpoints=sweep.checkpoints))
+        run = RunFolder.existing(sweep.manifest.run(point), checkpoints=sweep.checkpoints)
+        if (run.path / NAME).exists():
+            ledger = Ledger.read(run.path)
+            if ledger.plan.events:
+                note["epsilon"] = ledger.epsilon()
+        note["seconds"] = time.monotonic() - began
+    if not run.read().finished:
+        raise TactError(f"{run.name} is not finished")
+    print(f"{now()} {run.name} is done", flush=True)
+    return done

@@ -1,0 +1,90 @@
+"""What is written of jobs into a run folder's ``slurm/``: which there are, and how each ended."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lineage import files
+from lineage.errors import TactError
+from lineage.run import RunFolder, now
+from slurm.code import Revision
+
+RUNNING, DONE, STOPPED, FAILED = "running", "done", "stopped", "failed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step of the run's list as a job."""
+
+    number: int  # of the step, from 1
+    step: str
+    id: str
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return f"{self.number}-{self.step}"
+
+
+@dataclass
+class Chain:
+    """All jobs of one submit."""
+
+    site: str
+    submitted: str
+    code: Revision
+    jobs: list[Job] = field(default_factory=list)
+
+
+def folder(run: RunFolder) -> Path:
+    """Where it all lies."""
+    return run.path / "slurm"
+
+
+def write(run: RunFolder, chain: Chain) -> None:
+    """Put the chain in place, whole."""
+    files.write_json(folder(run) / "jobs.json", asdict(chain))
+
+
+def read(run: RunFolder) -> Chain | None:
+    """The last chain that was submitted; None where none was."""
+    path = folder(run) / "jobs.json"
+    if not path.exists():
+        return None
+    raw = files.read_json(path)
+    jobs = [Job(**job) for job in raw.pop("jobs")]
+    return Chain(**{**raw, "code": Revision(**raw["code"])}, jobs=jobs)
+
+
+def state(run: RunFolder, job: Job) -> dict[str, Any] | None:
+    """What the job last wrote of itself; None where it has not begun."""
+    path = folder(run) / f"{job.name}.json"
+    return files.read_json(path) if path.exists() else None  # type: ignore[no-any-return]
+
+
+@contextmanager
+def noted(path: Path, **known: Any) -> Iterator[dict[str, Any]]:
+    """Write that a job runs, and how it ended: done, stopped by a signal, or failed and why.
+
+    What is put into the mapping that it gives is written when the job ends.
+    """
+    restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    note = {**known, "process": os.getpid(), "state": RUNNING, "began": now(), "restarts": restarts}
+    files.write_json(path, note)
+    try:
+        yield note
+    except BaseException as error:
+        ended = STOPPED if getattr(error, "status", None) == os.EX_TEMPFAIL else FAILED
+        files.write_json(path, {**note, "state": ended, "ended": now(), "error": _told(error)})
+        raise
+    files.write_json(path, {**note, "state": DONE, "ended": now()})
+
+
+def _told(error: BaseException) -> str:
+    said = str(error)
+    if isinstance(error, TactError) or type(error).__name__ == "ConfigError":
+        return said
+    return f"{type(error).__name__}: {said}".rstrip(": ")

@@ -1,0 +1,197 @@
+"""Jobs on a real Slurm of two nodes: whatever happens to them, the run ends as an undisturbed one.
+
+The run has a stage with DP, so that the ledger is held to its steps as well.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import Cluster
+
+from conf.compose import load
+from lineage import provenance
+from lineage.errors import TactError
+from lineage.place import CHECKOUT as ROOT
+from lineage.run import RunFolder
+from privacy.ledger import Ledger
+from slurm import client, status, submit
+from train.checkpoint import LAST, steps_done
+
+pytestmark = pytest.mark.system
+LONG = ["privacy.fixed_key=same", "stage.instruct.steps=60", "trainer.checkpoint_every_steps=4"]
+SITE = ["site=slurm", "site.time=10", "site.cpus=1"]
+PATIENCE_S = 900.0  # of a busy machine; an idle one takes seconds
+
+
+class Desk:
+    """Run folders on the cluster, whose commands this process finds while the desk is open."""
+
+    def __init__(self, cluster: Cluster, folder: Path, words: list[str]) -> None:
+        self.cluster, self.folder = cluster, folder
+        self.words = [*words, *LONG, f"checkpoints={folder}"]
+
+    def run(self, name: str) -> RunFolder:
+        """A run that was begun."""
+        return RunFolder.existing(name, checkpoints=self.folder)
+
+    def submit(self, name: str, *more: str) -> list[str]:
+        """Submit a run; the ids of its jobs, in order."""
+        config = load([*self.words, *SITE, f"run={name}", *more])
+        return list(submit.submit(config, dirty=True)["jobs"].values())
+
+    def status(self, name: str) -> list[dict[str, Any]]:
+        """What ``status`` says of each job."""
+        return list(status.status(self.run(name))["jobs"])
+
+    def state(self, job: str) -> str:
+        """A job's state as the queue has it; empty once it is gone."""
+        found = client.queue().get(job)
+        return found.state if found else ""
+
+    def ended(self, name: str, jobs: list[str]) -> RunFolder:
+        """The run, once all its jobs have left the queue."""
+        wait(lambda: not any(self.state(job) for job in jobs), why=lambda: self.status(name))
+        return self.run(name)
+
+    def trains(self, name: str, job: str) -> None:
+        """Wait until the job runs and stage instruct has a checkpoint of it."""
+        path = self.folder / name / "stages" / "2-instruct" / LAST
+        wait(lambda: self.state(job) == "RUNNING", why=lambda: self.status(name))
+        before = steps_done(path)
+        wait(lambda: steps_done(path) > before, why=lambda: self.status(name))
+
+
+def wait(condition: Callable[[], object], *, why: Callable[[], object]) -> None:
+    """Wait until ``condition`` holds; fail with what ``why`` gives."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, why()
+        time.sleep(0.1)
+
+
+def facts(run: RunFolder) -> tuple[list[str | None], Any]:
+    """What must not depend on how a run was disturbed: weights, and charges."""
+    weights = [stage.weights_sha256 for stage in run.read().stages]
+    return weights, Ledger.read(run.path).content["charged"]
+
+
+@pytest.fixture(scope="module")
+def desk(
+    on_cluster: Cluster, private: list[str], pictures: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Desk:  # fmt: skip
+    return Desk(on_cluster, tmp_path_factory.mktemp("runs"), private)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(desk: Desk) -> Iterator[tuple[list[str | None], Any]]:
+    """The facts of a run by ``python -m train``, without Slurm."""
+    command = [sys.executable, "-m", "train", *desk.words, "run=local"]
+    subprocess.run(command, cwd=ROOT, check=True)
+    found = facts(RunFolder.existing("local", checkpoints=desk.folder))
+    assert found[1] == {"instruct": 60}
+    yield found
+
+
+def test_a_chain_outlives_its_shell_and_equals_a_local_run(
+    desk: Desk, undisturbed: tuple[list[str | None], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*desk.words, *SITE, "run=chain", "dirty=true"]
+    revision, _ = provenance.git_revision()
+    command = shlex.join([sys.executable, "-m", "slurm", "submit", *words])
+    shell = subprocess.Popen(
+        ["bash", "-c", f"{command}; sleep 600"],
+        cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert shell.stdout is not None
+    jobs = [shell.stdout.readline().partition(":")[0] for _ in range(2)]
+    os.killpg(shell.pid, signal.SIGKILL)
+    shell.wait()
+    with pytest.raises(TactError, match="run=chain has jobs already"):
+        desk.submit("chain")
+    assert [job["state"] for job in desk.status("chain")][1] == "waits"
+    run = desk.ended("chain", jobs)
+    assert facts(run) == undisturbed
+    assert [job["state"] for job in desk.status("chain")] == ["done", "done"]
+    manifest = run.read()
+    assert manifest.revision == revision
+    assert manifest.finished and (run.path / "slurm" / "changes.diff").exists()
+    capsys.readouterr()
+    status.logs(run, follow=True)
+    assert "== 1-base_language" in capsys.readouterr().out
+
+
+def test_signals_before_training_and_twice_in_it_change_nothing(
+    desk: Desk, undisturbed: tuple[list[str | None], Any]
+) -> None:
+    jobs = desk.submit("signalled")
+    tell = ["scancel", "--batch", "--signal=USR1"]
+    wait(lambda: desk.state(jobs[0]) == "RUNNING", why=lambda: desk.status("signalled"))
+    desk.cluster.run(*tell, jobs[0])
+    desk.trains("signalled", jobs[1])
+    desk.cluster.run(*tell, jobs[1])
+    desk.cluster.run("scancel", "--full", "--signal=USR1", jobs[1])
+    run = desk.ended("signalled", jobs)
+    assert facts(run) == undisturbed
+    assert [job["restarts"] for job in desk.status("signalled")] == [1, 1]
+
+
+def test_preempted_its_node_down_and_requeued_changes_nothing(
+    desk: Desk, undisturbed: tuple[list[str | None], Any]
+) -> None:
+    jobs = desk.submit("preempted")
+    desk.trains("preempted", jobs[1])
+    urgent = ["sbatch", "--parsable", "-p", "high", "-N2", "--exclusive", "--wrap", "sleep 1"]
+    other = desk.cluster.run(*urgent).strip()
+    wait(lambda: not desk.state(other), why=lambda: desk.status("preempted"))
+    desk.trains("preempted", jobs[1])
+    node = desk.cluster.run("squeue", "--noheader", "--format=%N", "--jobs", jobs[1]).strip()
+    desk.cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    desk.cluster.run("scontrol", "update", f"nodename={node}", "state=resume")
+    wait(lambda: desk.state(jobs[1]) != "RUNNING", why=lambda: desk.status("preempted"))
+    desk.trains("preempted", jobs[1])
+    desk.cluster.run("scontrol", "requeue", jobs[1])
+    run = desk.ended("preempted", jobs)
+    assert facts(run) == undisturbed
+    assert desk.status("preempted")[1]["restarts"] == 3
+
+
+def test_a_failed_job_tells_why_and_the_rest_never_runs(desk: Desk) -> None:
+    jobs = desk.submit("failed", "model.lora.targets=[nothing]")
+    run = desk.ended("failed", jobs)
+    first, second = desk.status("failed")
+    assert first["state"] == "failed" and "nothing" in first["why"]
+    assert (second["state"], second["why"]) == ("never ran", "")
+    assert not run.read().finished
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("site.partition=none", "no such partition; there are: high, main"),
+        ("site.time=2:00:00", "more than partition main allows"),
+        ("site.options=['--nodelist=n7']", "sbatch failed: .*node"),
+    ],
+)
+def test_what_slurm_refuses_leaves_nothing_behind(desk: Desk, word: str, said: str) -> None:
+    before = set(client.queue())
+    with pytest.raises(TactError, match=said):
+        desk.submit("refused", word)
+    assert set(client.queue()) == before
+
+
+def test_cancelled_jobs_stay_cancelled(desk: Desk) -> None:
+    jobs = desk.submit("cancelled", "stage.base_language.steps=2000")
+    note = desk.folder / "cancelled" / "slurm" / "1-base_language.json"
+    wait(note.exists, why=lambda: desk.status("cancelled"))
+    assert submit.cancel(desk.run("cancelled"))["cancelled"] == jobs
+    desk.ended("cancelled", jobs)
+    assert [job["state"] for job in desk.status("cancelled")] == ["ended", "never ran"]
