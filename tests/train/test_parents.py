@@ -20,6 +20,7 @@ from privacy.parents import foreseen
 from privacy.plan import calibrated
 from train.run import execute
 
+pytestmark = pytest.mark.system
 DP = [
     "privacy.epsilon=8", "privacy.units=30", "privacy.expected_batch_units=6",
     "privacy.delta=1e-3", "privacy.physical_batch_rows=8",

@@ -14,6 +14,9 @@ from privacy import keys
 from privacy.clipping import PerUnit
 
 
+pytestmark = pytest.mark.system
+
+
 def _module(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None and spec.loader is not None
