@@ -13,7 +13,6 @@ from lineage.run import Manifest, RunFolder
 from privacy import keys
 from privacy.clipping import PerUnit
 
-
 pytestmark = pytest.mark.system
 
 
