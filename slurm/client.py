@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,12 @@ from pathlib import Path
 from lineage.errors import TactError
 
 WAIT_S = 30.0  # sbatch asks a full queue again and again before it gives up
+PAUSES_S = (1.0, 2.0, 4.0)
 UNLIMITED = ("infinite", "UNLIMITED")
+
+
+class NoAnswer(TactError):
+    """A command of Slurm failed; what only asks may ask again."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,11 @@ def cancel(jobs: Sequence[str]) -> None:
 
 
 def queue() -> dict[str, Queued]:
-    """This user's jobs by their id, tasks of an array one by one."""
-    lines = call(["squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r"]).splitlines()
+    """This user's jobs by their id, tasks of an array one by one; a busy controller is asked again.
+
+    Raises TactError.
+    """
+    lines = _patiently(["squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r"])
     found = [Queued(*line.strip().split("|", 2)) for line in lines if line.strip()]
     return {job.id: job for job in found}
 
@@ -96,8 +105,18 @@ def call(words: Sequence[str]) -> str:
             "controller is down; try again later"
         ) from None
     if done.returncode:
-        raise TactError(f"{words[0]} failed: {_said(done.stderr) or f'status {done.returncode}'}")
+        raise NoAnswer(f"{words[0]} failed: {_said(done.stderr) or f'status {done.returncode}'}")
     return done.stdout
+
+
+def _patiently(words: Sequence[str]) -> list[str]:
+    """The lines that a command prints, which only asks: a restarting controller refuses a while."""
+    for pause in PAUSES_S:
+        try:
+            return call(words).splitlines()
+        except NoAnswer:
+            time.sleep(pause)
+    return call(words).splitlines()
 
 
 def minutes(time: str) -> float:

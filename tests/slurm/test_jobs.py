@@ -27,7 +27,7 @@ from train.checkpoint import LAST, steps_done
 
 pytestmark = pytest.mark.system
 LONG = ["privacy.fixed_key=same", "stage.instruct.steps=60", "trainer.checkpoint_every_steps=4"]
-SITE = ["site=slurm", "site.time=10", "site.cpus=1"]
+SITE = ["site=slurm", "site.time=60", "site.cpus=1"]
 PATIENCE_S = 900.0  # of a busy machine; an idle one takes seconds
 
 

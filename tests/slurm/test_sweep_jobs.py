@@ -29,7 +29,7 @@ PATIENCE_S = 900.0
 def words(private: list[str], pictures: Any) -> list[str]:
     """Four points: two budgets, two seeds."""
     axes = ["privacy.epsilon=4,8", "seed=0,1", "stage.instruct.steps=6"]
-    return [*private, *axes, "site.time=10", "site.cpus=1", "trainer.threads=1"]
+    return [*private, *axes, "site.time=60", "site.cpus=1", "trainer.threads=1"]
 
 
 def begin(words: list[str], folder: Path, *, limit: int = 4) -> dict[str, Any]:
