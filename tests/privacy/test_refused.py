@@ -64,7 +64,7 @@ def test_class_weights_of_a_loss_are_refused_before_any_stage() -> None:
     from train.run import execute
 
     words = ["experiment=portraits_dp", "run=x", "dry_run=true",
-             "+stage.prefer.losses.adversarial_answers.class_weights=balanced"]  # fmt: skip
+             "+stage.prefer.losses.leak.class_weights=balanced"]  # fmt: skip
     with pytest.raises(TactError, match="class_weights.*takes no such option"):
         execute(load(words))
 
