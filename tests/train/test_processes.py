@@ -14,12 +14,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from conf import rules
 from conf.compose import ConfigError, load
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from privacy import sampling, verify
 from privacy.ledger import Ledger
-from train import processes, run
+from train import processes
 from train.checkpoint import Interrupted
 from train.private import PrivateStage
 from train.run import execute
@@ -237,7 +238,7 @@ def test_a_replay_on_other_processes_is_charged_again(
     assert done.returncode == -signal.SIGKILL
     with pytest.raises(TactError, match="began with another config"):
         execute(load(short(*DP, "run=moved", *TWO)))
-    monkeypatch.setattr(run, "HARMLESS", (*run.HARMLESS, "devices", "strategy"))
+    monkeypatch.setattr(rules, "HARMLESS", (*rules.HARMLESS, "devices", "strategy"))
     with pytest.raises(TactError, match="would pass epsilon"):
         execute(load(short(*DP, "run=moved", *TWO)))
     folder = RunFolder.existing("moved", checkpoints=tmp_path)
