@@ -43,7 +43,7 @@ def run_door(main: Callable[[list[str]], Any], text: str) -> int:
     try:
         result = main(words)
     except Exception as error:
-        said = _clear(error)
+        said = told(error)
         if said is None:
             raise
         print(f"error: {said}", file=sys.stderr)
@@ -53,7 +53,7 @@ def run_door(main: Callable[[list[str]], Any], text: str) -> int:
     return 0
 
 
-def _clear(error: Exception) -> str | None:
+def told(error: BaseException) -> str | None:
     """What the user is told of an error that they can mend; None of any other."""
     if isinstance(error, TactError) or type(error).__name__ == "ConfigError":
         return str(error)

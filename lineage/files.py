@@ -102,6 +102,12 @@ def _sha256(path: Path, state: tuple[int, ...]) -> str:
     return digest.hexdigest()
 
 
+def content_sha256(content: Any) -> str:
+    """Hex digest of what is to be written as JSON, whatever the order of its keys."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def link_or_copy(source: Path, path: Path) -> None:
     """Put ``source``'s content at ``path``, sharing the disk's blocks where that is possible.
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from conf.schema import LoraSettings
 from models import lora
 from privacy.clipping import PerUnit
 
 TRAINED = ("lora", "linear")  # LoRA on all linear layers but the head; all linear layers
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 MAX_GRAD_NORM = 1.0
 
 
@@ -63,7 +63,8 @@ def _model(trained: str, size: Size) -> nn.Module:
     )
     model: nn.Module = LlamaForCausalLM(config).train().requires_grad_(False)
     if trained == "lora":
-        lora.attach(model, rank=size.rank, alpha=size.rank, dropout=0.0, targets=TARGETS)
+        targets = LoraSettings().targets
+        lora.attach(model, rank=size.rank, alpha=size.rank, dropout=0.0, targets=targets)
         for parameter in lora.parameters(model):
             nn.init.normal_(parameter, std=0.02)
     else:
@@ -109,14 +110,7 @@ def _hooks(model: nn.Module, ids: Tensor, optimizer: Any) -> Callable[[], None]:
     from opacus.optimizers import DPOptimizer
 
     module = GradSampleModule(model, loss_reduction="sum", strict=False)
-    private = DPOptimizer(optimizer, **_settings(ids))
-
-    def run() -> None:
-        private.zero_grad()
-        losses(module, ids).sum().backward()  # type: ignore[no-untyped-call]
-        private.step()
-
-    return run
+    return _plain(module, ids, DPOptimizer(optimizer, **_settings(ids)))
 
 
 def _ghost(model: nn.Module, ids: Tensor, optimizer: Any) -> Callable[[], None]:

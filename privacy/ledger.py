@@ -4,9 +4,6 @@ A step is charged before its noise is drawn. The file holds no figure of private
 steps are the config's, and steps are counted whatever was drawn in them.
 """
 
-import hashlib
-import json
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +24,7 @@ class Ledger:
         self.path, self.content = folder / NAME, content
 
     @classmethod
-    def begin(
-        cls, folder: Path, wanted: Plan, *, key_known: bool, not_accounted: Sequence[str] = ()
-    ) -> "Ledger":
+    def begin(cls, folder: Path, wanted: Plan, *, key_known: bool) -> "Ledger":
         """The run's ledger; where there is none it is made, and the noise of ``wanted`` calibrated.
 
         TactError where there is one of another plan, or the budget can't be met.
@@ -46,7 +41,7 @@ class Ledger:
         made = cls(folder, {
             "version": VERSION, "relation": RELATION, "plan": asdict(plan), "key_known": key_known,
             "charged": {e.stage: 0 for e in plan.events}, "weights_sha256": {},
-            "not_accounted": [*NOT_ACCOUNTED, *not_accounted],
+            "not_accounted": list(NOT_ACCOUNTED),
         })  # fmt: skip
         made._write()
         return made
@@ -57,7 +52,7 @@ class Ledger:
         content = files.read_json(folder / NAME)
         if content.get("version") != VERSION:
             raise TactError(f"{NAME}: version {content.get('version')}; this one reads {VERSION}")
-        if content.pop("digest", None) != _digest(content):
+        if content.pop("digest", None) != files.content_sha256(content):
             raise TactError(
                 f"{NAME} of run={folder.name} is not as it was written (its digest differs): no "
                 "epsilon can be told from it"
@@ -83,7 +78,7 @@ class Ledger:
     @property
     def digest(self) -> str:
         """Hash of all that it holds."""
-        return _digest(self.content)
+        return files.content_sha256(self.content)
 
     def charged(self) -> list[Event]:
         """What was charged to this run's own stages."""
@@ -129,8 +124,3 @@ class Ledger:
 
     def _write(self) -> None:
         files.write_json(self.path, {**self.content, "digest": self.digest})
-
-
-def _digest(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()

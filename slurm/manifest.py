@@ -4,7 +4,6 @@
 points instead, one list of words each. A manifest is written once and never changed.
 """
 
-import hashlib
 import itertools
 import json
 from collections.abc import Sequence
@@ -102,7 +101,7 @@ def check(manifest: Manifest, *, checkpoints: Path) -> None:
 def write(path: Path, manifest: Manifest) -> None:
     """Put it in place, whole."""
     content = json.loads(json.dumps(asdict(manifest)))
-    files.write_json(path, {**content, "digest": _digest(content)})
+    files.write_json(path, {**content, "digest": files.content_sha256(content)})
 
 
 def read(path: Path) -> Manifest:
@@ -112,7 +111,7 @@ def read(path: Path) -> Manifest:
             f"sweep={path.parent.name}: no such sweep; python -m slurm sweep begins one"
         )
     content = files.read_json(path)
-    if content.pop("digest", None) != _digest(content):
+    if content.pop("digest", None) != files.content_sha256(content):
         raise TactError(
             f"sweep={path.parent.name}: {path.name} is not as it was written (its digest differs): "
             "restore it, or begin another sweep with the points that you want"
@@ -137,7 +136,3 @@ def _listed(path: Path) -> list[tuple[str, ...]]:
             f"points={path}: give a list of points, each such as [seed=0, policy=tutor]"
         )
     return [tuple(one) for one in raw]
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

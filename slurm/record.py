@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage import files
-from lineage.errors import TactError
+from lineage.door import told
 from lineage.run import RunFolder, now
 from slurm.code import Revision
 
@@ -78,13 +78,7 @@ def noted(path: Path, **known: Any) -> Iterator[dict[str, Any]]:
         yield note
     except BaseException as error:
         ended = STOPPED if getattr(error, "status", None) == os.EX_TEMPFAIL else FAILED
-        files.write_json(path, {**note, "state": ended, "ended": now(), "error": _told(error)})
+        said = told(error) or f"{type(error).__name__}: {error}".rstrip(": ")
+        files.write_json(path, {**note, "state": ended, "ended": now(), "error": said})
         raise
     files.write_json(path, {**note, "state": DONE, "ended": now()})
-
-
-def _told(error: BaseException) -> str:
-    said = str(error)
-    if isinstance(error, TactError) or type(error).__name__ == "ConfigError":
-        return said
-    return f"{type(error).__name__}: {said}".rstrip(": ")

@@ -111,10 +111,10 @@ def forget(config: Config, run: RunFolder) -> None:
     """Once all private stages are done, remove the key and note what the ledger ended with."""
     if not (run.path / NAME).exists():
         return
-    done = {s.stage for s in run.finished_stages()}
-    if set(private_stages(config)) <= done:
+    done, private = {s.stage for s in run.finished_stages()}, private_stages(config)
+    if set(private) <= done:
         keys.forget(run.private)
-        for name in private_stages(config):
+        for name in private:
             Records(run.private, name).forget()
         manifest = run.read()
         manifest.ledger_sha256 = Ledger.read(run.path).digest

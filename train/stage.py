@@ -79,10 +79,8 @@ class Stage(pl.LightningModule):
             batch = replace(batch, pixel_values=self._as_weights(batch.pixel_values))
         references = None
         if self.references is not None:
-            both = torch.stack([self.references[r] for r in batch.row_ids]).to(
-                self.device
-            )  # (B, 2)
-            references = both.T.flatten()
+            both = torch.stack([self.references[r] for r in batch.row_ids])  # (B, 2)
+            references = both.to(self.device).T.flatten()
         tower = "tower" in self.config.train
         if tower and self.config.flip and self.training and batch.pixel_values is not None:
             mirrored = torch.rand(len(batch.pixel_values)) < 0.5

@@ -15,7 +15,7 @@ from lineage.errors import TactError
 from lineage.run import RunFolder
 from privacy import show, verify
 from privacy.accounting import epsilon
-from privacy.ledger import Ledger, _digest
+from privacy.ledger import Ledger
 from privacy.parents import foreseen
 from privacy.plan import calibrated
 from train.run import execute
@@ -58,7 +58,7 @@ def rewrite(folder: Path, change: Callable[[Any], None]) -> None:
     content = json.loads(path.read_text())
     del content["digest"]
     change(content)
-    path.write_text(json.dumps({**content, "digest": _digest(content)}))
+    path.write_text(json.dumps({**content, "digest": files.content_sha256(content)}))
 
 
 def test_the_account_is_of_both(runs: Path, short: Words) -> None:
