@@ -1,18 +1,18 @@
 """Bugs that DP training is known for, each planted and each caught by a test of this folder."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from planted import module
 
 from privacy import keys, ledger, mechanism, records, sampling
 from privacy.clipping import Clipped, PerUnit
 
+HERE = Path(__file__).parent
 Plant = Callable[[pytest.MonkeyPatch, "Tests"], None]
 Check = Callable[["Tests", Path], None]
 
@@ -21,16 +21,9 @@ class Tests:
     """The test modules of this folder, loaded afresh so that a plant reaches their names."""
 
     def __init__(self) -> None:
-        self.clipping, self.mechanism = _module("test_clipping"), _module("test_mechanism")
-        self.ledger = _module("test_ledger")
-
-
-def _module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+        self.clipping = module(HERE / "test_clipping.py")
+        self.mechanism = module(HERE / "test_mechanism.py")
+        self.ledger = module(HERE / "test_ledger.py")
 
 
 def no_noise(patch: pytest.MonkeyPatch, tests: Tests) -> None:

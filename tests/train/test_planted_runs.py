@@ -1,12 +1,11 @@
 """Bugs that only a run has, each planted in one and caught by the tests of private stages."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from planted import module
 
 from lineage.errors import TactError
 from lineage.run import Manifest, RunFolder
@@ -16,15 +15,8 @@ from privacy.clipping import PerUnit
 pytestmark = pytest.mark.system
 
 
-def _module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
-TESTS = _module("test_private")
+HERE = Path(__file__).parent
+TESTS = module(HERE / "test_private.py")
 stage = TESTS.stage  # the fixture
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from planted import killed_at
 from safetensors.torch import load_file
 
 from conf.compose import ConfigError, load
@@ -81,7 +82,7 @@ def test_a_killed_stage_ends_with_the_same_weights_and_ledger(short: Words, tmp_
         command = [
             sys.executable,
             "-c",
-            KILLED if more else WHOLE,
+            killed_at(6) if more else WHOLE,
             *words[: len(words) - len(more)],
         ]
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -101,22 +102,6 @@ def test_a_killed_stage_ends_with_the_same_weights_and_ledger(short: Words, tmp_
 
 WHOLE = "import sys; from conf.compose import load; from train.run import execute\n" \
         "execute(load(sys.argv[1:]))"  # fmt: skip
-KILLED = """
-import os, signal, sys
-from conf.compose import load
-from train.private import PrivateStage
-from train.run import execute
-
-release = PrivateStage._release
-
-def dies(self, step):
-    if step == 6:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return release(self, step)
-
-PrivateStage._release = dies
-execute(load(sys.argv[1:]))
-"""
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from planted import killed_at
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -163,7 +164,7 @@ def test_killed_or_stopped_they_go_on_to_the_same_weights(
         return short(*DP, f"run={name}", *TWO)
 
     execute(load(words("whole")))
-    done = subprocess.run([sys.executable, "-c", KILLED, *words("killed")], check=False)
+    done = subprocess.run([sys.executable, "-c", killed_at(5), *words("killed")], check=False)
     assert done.returncode == -signal.SIGKILL
     execute(load(words("killed")))
 
@@ -185,24 +186,6 @@ def test_killed_or_stopped_they_go_on_to_the_same_weights(
         assert Ledger.read(folder.path).content["charged"] == {"instruct": 6}
         other = weights(tmp_path, name)
         assert all(torch.equal(whole[n], other[n]) for n in whole)
-
-
-KILLED = """
-import os, signal, sys
-from conf.compose import load
-from train.private import PrivateStage
-from train.run import execute
-
-release = PrivateStage._release
-
-def dies(self, step):
-    if step == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return release(self, step)
-
-PrivateStage._release = dies
-execute(load(sys.argv[1:]))
-"""
 
 
 @pytest.mark.system
@@ -234,7 +217,9 @@ def test_a_process_that_dies_ends_the_run(
 def test_a_replay_on_other_processes_is_charged_again(
     short: Words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, *short(*DP, "run=moved")], check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", killed_at(5), *short(*DP, "run=moved")], check=False
+    )
     assert done.returncode == -signal.SIGKILL
     with pytest.raises(TactError, match="began with another config"):
         execute(load(short(*DP, "run=moved", *TWO)))
