@@ -286,7 +286,7 @@ def test_a_telephone_shows_it_without_scrolling_sideways(make: Any, tmp_path: Pa
     (tmp_path / "report.html").write_text(page.html(make(tmp_path), tmp_path))
     (tmp_path / "wrapper.html").write_text(WRAPPER)
     browser = shutil.which("chromium") or shutil.which("google-chrome")
-    assert browser is not None, "this test needs Chromium: install it"
+    assert browser is not None, "needs Chromium: apt-get install chromium"
     done = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
          "--no-first-run", "--disable-background-networking", "--disable-component-update",
