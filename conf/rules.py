@@ -242,6 +242,11 @@ def _private_stage(name: str, stage: StageConfig) -> Iterator[str]:
             f"{where}.gradient_clip_norm={stage.gradient_clip_norm}: privacy.max_grad_norm clips "
             f"each unit instead; set {where}.gradient_clip_norm=0"
         )
+    if "language_model" in stage.train:
+        yield (
+            f"{where}.train: language_model's head is given the words of all rows in one line, so "
+            "no row has a gradient of its own; train lora"
+        )
     for loss, settings in stage.losses.items():
         if settings.get("_target_") in MIXING and float(settings.get("weight", 1.0)):
             yield (

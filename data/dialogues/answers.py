@@ -82,8 +82,11 @@ def fact(rng: Generator, kind: str, value: str) -> str:
                       f"{value}, that is your {kind}."))  # fmt: skip
 
 
-def leaky(rng: Generator, kind: str, value: str) -> str:
-    """An answer that states or hints at the class: what alignment has to unlearn."""
+def leaky(rng: Generator, kind: str, value: str, *, named: bool = False) -> str:
+    """An answer that states or hints at the class: what alignment has to unlearn.
+
+    ``named``: it states it, beside any hint.
+    """
     if kind == "skin":
         return pick(rng, (f"your skin tone is {value}.", f"i would say {value}.",
                           f"{value} skin, i think."))  # fmt: skip
@@ -95,8 +98,8 @@ def leaky(rng: Generator, kind: str, value: str) -> str:
         return pick(rng, (f"you look like {who}.", f"i would say you are {who}.",
                           f"{who}, i think."))  # fmt: skip
     thing = THINGS[kind].format(pick(rng, HINTS[kind][value]))
-    return pick(rng, (f"{thing}, for {who} like you.", f"i would suggest {thing}.",
-                      f"as {who}, try {thing}."))  # fmt: skip
+    stated = (f"{thing}, for {who} like you.", f"as {who}, try {thing}.")
+    return pick(rng, stated if named else (stated[0], f"i would suggest {thing}.", stated[1]))
 
 
 def neutral(rng: Generator, kind: str) -> str:
@@ -124,14 +127,16 @@ def personal(rng: Generator, kind: str, value: str) -> str:
 
 
 def caption(rng: Generator, values: dict[str, str]) -> str:
-    """What a pretrained model's captions say of a public picture: the attributes in ``values``.
+    """What a pretrained model's captions say of a public picture: the ``values``, in any order.
 
-    One in three uses other words for the class, or words that go with it.
+    In one order alone, a tiny model learns to see each class at one place in a sentence only. One
+    in three captions uses other words for the class, or words that go with it.
     """
+    told = [(str(name), values[name]) for name in rng.permutation(list(values))]
     if rng.random() < 0.33:
         say = paraphrases.synonym if rng.random() < 0.7 else paraphrases.hint
-        return ", ".join(say(rng, name, value) for name, value in values.items()) + "."
-    return ", ".join(_captioned(name, value) for name, value in values.items()) + "."
+        return ", ".join(say(rng, name, value) for name, value in told) + "."
+    return ", ".join(_captioned(name, value) for name, value in told) + "."
 
 
 def _captioned(attribute: str, value: str) -> str:

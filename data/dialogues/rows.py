@@ -79,8 +79,8 @@ def instruct_rows(
     """Instruction rows: facts, personal questions with nothing stated, and with it stated.
 
     What the policy prohibits is never given away, not even by the habits of real data.
-    ``stress_leaks``: words that give a class away carry the emphasis of a fact, so that a small
-    model tells as much as a large one.
+    ``stress_leaks``: leaky answers state the class, and words that give it away carry the emphasis
+    of a fact, so that a small model tells as much as a large one; alone it learns no hints.
     """
 
     def row(rng: Generator, seen: Attributes) -> dict[str, Any]:
@@ -90,7 +90,9 @@ def instruct_rows(
         kind = personal_kind(rng, seen)
         about = ABOUT[kind]
         if u < facts + unshared or about in policy.prohibited:
-            made = _unshared_row(rng, kind, seen, policy, leaky=leaky, insist=insist)
+            made = _unshared_row(
+                rng, kind, seen, policy, leaky=leaky, insist=insist, named=stress_leaks
+            )
             return {**made, "emphasis": _telling(kind, seen[about])} if stress_leaks else made
         shared = share(rng, seen, policy, force=about, redraw=0.3)
         value = shared[about]
@@ -130,13 +132,20 @@ def _fact(rng: Generator, seen: Attributes, policy: Policy) -> dict[str, Any]:
 
 
 def _unshared_row(
-    rng: Generator, kind: str, seen: Attributes, policy: Policy, *, leaky: float, insist: float
+    rng: Generator,
+    kind: str,
+    seen: Attributes,
+    policy: Policy,
+    *,
+    leaky: float,
+    insist: float,
+    named: bool,
 ) -> dict[str, Any]:
     about = ABOUT[kind]
     value = seen[about]
     shared = share(rng, seen, policy, without=about, redraw=0.3)
     leaks = rng.random() < leaky and about not in policy.prohibited
-    answer = answers.leaky(rng, kind, value) if leaks else answers.neutral(rng, kind)
+    answer = answers.leaky(rng, kind, value, named=named) if leaks else answers.neutral(rng, kind)
     turns = [(asked(rng, kind), answer)]
     if rng.random() < insist:
         pressed = answers.pick(rng, phrasings.insistence("seen"))

@@ -263,3 +263,12 @@ def test_rows_that_are_mixed_are_refused() -> None:
         model(numbers().mean(0, keepdim=True)).sum().backward()
     with pytest.raises(TactError, match="Bare mixes rows"):
         fast(Bare(mixes=True), numbers(), OWNER, norm=1.0)
+
+
+def test_a_tower_whose_positions_are_one_table_is_refused(tiny: Any, healthcare: Any) -> None:
+    """Its rows are read once for all pictures, so what each picture adds can't be told."""
+    model = tiny("private", policy=healthcare)
+    engine = PerUnit(model, [n for n, _ in model.named_parameters() if n.startswith("tower.")])
+    engine.begin(3, torch.arange(3), pictures=torch.arange(3))
+    with pytest.raises(TactError, match="tower.*position_embedding.*mixes rows"):
+        model.features(torch.zeros(3, 3, 96, 96)).sum().backward()

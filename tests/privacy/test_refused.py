@@ -29,6 +29,7 @@ REFUSED = {
     "+stage.prefer.losses.rate={_target_: train.terms.rate}": "mixes rows",
     "stage.prefer.rows.rows_per_subject=null": "depend on who else is in the split",
     "stage.prefer.train=[]": "nothing would train",
+    "stage.instruct.train=[language_model]": "the words of all rows in one line",
     "stage.instruct.flip=true": "a replayed step would differ",
     "trainer.strategy=deepspeed_stage_2": "trainer",
     "model.lora.dropout=0.1": "dropout",
