@@ -6,8 +6,9 @@ from typing import Any
 from conf import compose
 from conf.schema import Config
 from lineage.errors import InUse, TactError
-from lineage.run import RunFolder, now
+from lineage.run import RUNNING, RunFolder, now
 from slurm import record
+from train.checkpoint import LAST, steps_done
 
 PATIENCE_S = 120.0  # for a process of a node that was taken away to end
 
@@ -22,12 +23,23 @@ def run_step(run: RunFolder, number: int) -> dict[str, Any]:
             "the folder of the run folders?"
         )
     print(f"{now()} {job.name} begins", flush=True)
-    with record.noted(record.folder(run) / f"{job.name}.json", job=job.id):
+    note = record.folder(run) / f"{job.name}.json"
+    with record.noted(note, reached=reached(run), job=job.id):
         config = compose.from_yaml(run.path / "config.yaml")
         config.checkpoints = str(run.path.parent)
         done = patiently(config, only=number)
     print(f"{now()} {job.name} is done", flush=True)
     return done
+
+
+def reached(run: RunFolder) -> str:
+    """How far a run is: stages, the optimiser steps behind its checkpoints, parts of reports."""
+    stages = run.read().stages
+    steps = {
+        s.stage: steps_done(run.stage_dir(s.stage) / LAST) for s in stages if s.state == RUNNING
+    }
+    parts = len(list(run.path.glob("report/*/parts/*")))
+    return f"{len(stages)} stages, steps {steps}, {parts} parts of reports"
 
 
 def patiently(config: Config, *, only: int | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from lineage.errors import TactError
 from lineage.run import RunFolder, now
 from privacy.ledger import NAME, Ledger
 from slurm import record
-from slurm.job import patiently
+from slurm.job import patiently, reached
 from slurm.sweep import Sweep
 
 
@@ -18,9 +18,9 @@ def run_point(sweep: Sweep, number: int | None) -> dict[str, Any]:
     point = sweep.manifest.points[number]
     print(f"{now()} {sweep.manifest.run(point)} begins: {' '.join(point.words)}", flush=True)
     began = time.monotonic()
-    with record.noted(sweep.note(point), words=point.words) as note:
+    run = RunFolder(sweep.checkpoints / sweep.manifest.run(point))
+    with record.noted(sweep.note(point), reached=reached(run), words=point.words) as note:
         done = patiently(sweep.manifest.config(point, checkpoints=sweep.checkpoints))
-        run = RunFolder.existing(sweep.manifest.run(point), checkpoints=sweep.checkpoints)
         if (run.path / NAME).exists():
             ledger = Ledger.read(run.path)
             if ledger.plan.events:

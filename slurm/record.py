@@ -9,10 +9,12 @@ from typing import Any
 
 from lineage import files
 from lineage.door import told
+from lineage.errors import TactError
 from lineage.run import RunFolder, now
 from slurm.code import Revision
 
 RUNNING, DONE, STOPPED, FAILED = "running", "done", "stopped", "failed"
+MOST_IDLE = 5  # restarts in a row that find a run where it was
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,26 @@ def state(run: RunFolder, job: Job) -> dict[str, Any] | None:
 
 
 @contextmanager
-def noted(path: Path, **known: Any) -> Iterator[dict[str, Any]]:
+def noted(path: Path, *, reached: str, **known: Any) -> Iterator[dict[str, Any]]:
     """Write that a job runs, and how it ended: done, stopped by a signal, or failed and why.
 
-    What is put into the mapping that it gives is written when the job ends.
+    What is put into the mapping that it gives is written when the job ends. ``reached`` says how
+    far the run is; TactError once so many restarts have found it there, or it would go on forever.
     """
+    before = files.read_json(path) if path.exists() else {}
     restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-    note = {**known, "process": os.getpid(), "state": RUNNING, "began": now(), "restarts": restarts}
+    idle = before.get("idle", 0) + 1 if restarts and before.get("reached") == reached else 0
+    note = {
+        **known, "process": os.getpid(), "state": RUNNING, "began": now(), "restarts": restarts,
+        "reached": reached, "idle": idle,
+    }  # fmt: skip
     files.write_json(path, note)
     try:
+        if idle >= MOST_IDLE:
+            raise TactError(
+                f"requeued {idle} times and no further than before: give jobs more time "
+                "(site.time), and trainer.checkpoint_every_steps fewer steps"
+            )
         yield note
     except BaseException as error:
         ended = STOPPED if getattr(error, "status", None) == os.EX_TEMPFAIL else FAILED

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster
+from cluster import MOST_JOBS, Cluster
 
 from conf.compose import load
 from lineage import provenance
@@ -171,6 +171,46 @@ def test_a_failed_job_tells_why_and_the_rest_never_runs(desk: Desk) -> None:
     assert first["state"] == "failed" and "nothing" in first["why"]
     assert (second["state"], second["why"]) == ("never ran", "")
     assert not run.read().finished
+
+
+def test_a_node_that_sees_other_folders_is_told_at_once(desk: Desk) -> None:
+    began = time.monotonic()
+    jobs = desk.submit("unseen", "site.options=['--begin=now+3']")
+    away = desk.folder.parent / "elsewhere"
+    (desk.folder / "unseen").rename(away)
+    wait(lambda: not any(desk.state(job) for job in jobs), why=client.queue)
+    away.rename(desk.folder / "unseen")
+    first, second = desk.status("unseen")
+    assert first["state"] == "never ran" and "sees other run folders" in first["why"]
+    assert (second["state"], second["why"]) == ("never ran", "")
+    assert time.monotonic() - began < 60
+
+
+def test_a_full_queue_is_an_error_and_leaves_nothing_behind(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "waits.sh"
+    script.write_text("#!/bin/bash\n#SBATCH --hold --output=/dev/null\n")
+    kept = desk.cluster.run("squeue", "--states=all", "--noheader", "--array").splitlines()
+    free = MOST_JOBS - len(kept) - 1  # Slurm keeps one to itself
+    full = [
+        desk.cluster.run("sbatch", "--parsable", f"--array=0-{n - 1}", str(script)).strip()
+        for n in (1000, free - 1000 - 1)  # all places but one
+    ]
+    taken: list[str] = []
+    submitted = client.submit
+
+    def noted(*given: Any, **more: Any) -> str:
+        taken.append(submitted(*given, **more))
+        return taken[-1]
+
+    monkeypatch.setattr(client, "submit", noted)
+    try:
+        with pytest.raises(TactError, match=r"sbatch has not answered.*queue is full"):
+            desk.submit("late")
+        assert len(taken) == 1 and taken[0] not in client.queue()
+    finally:
+        desk.cluster.run("scancel", *full)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ PACKAGES = (
 )
 NODES = ("n1", "n2")
 START_S, STOP_S = 30.0, 60.0
+MOST_JOBS = 1200  # in the queue, tasks of arrays one by one
 CONF = """
 ClusterName=t
 SlurmctldHost={host}(127.0.0.1)
@@ -50,6 +51,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 ReturnToService=2
 KillWait=5
+MaxJobCount={most_jobs}
 SlurmctldTimeout=30
 SlurmdTimeout=30
 {nodes}
@@ -109,7 +111,7 @@ class Cluster:
         )
         (self.desk / "slurm.conf").write_text(
             CONF.format(host=_host(), port=port, library=self.library, desk=self.desk,
-                        user=getpass.getuser(), nodes=nodes)
+                        user=getpass.getuser(), nodes=nodes, most_jobs=MOST_JOBS)
         )  # fmt: skip
         if not any(Path("/sys/fs/cgroup").glob("*")):
             (self.desk / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
