@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import MOST_JOBS, Cluster
+from cluster import Cluster
 
 from conf.compose import load
 from lineage import provenance
@@ -25,7 +25,7 @@ from privacy.ledger import Ledger
 from slurm import client, status, submit
 from train.checkpoint import LAST, steps_done
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("slurm")]
 LONG = ["privacy.fixed_key=same", "stage.instruct.steps=60", "trainer.checkpoint_every_steps=4"]
 SITE = ["site=slurm", "site.time=60", "site.cpus=1"]
 PATIENCE_S = 900.0  # of a busy machine; an idle one takes seconds
@@ -189,28 +189,20 @@ def test_a_node_that_sees_other_folders_is_told_at_once(desk: Desk) -> None:
 def test_a_full_queue_is_an_error_and_leaves_nothing_behind(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = tmp_path / "waits.sh"
-    script.write_text("#!/bin/bash\n#SBATCH --hold --output=/dev/null\n")
-    kept = desk.cluster.run("squeue", "--states=all", "--noheader", "--array").splitlines()
-    free = MOST_JOBS - len(kept) - 1  # Slurm keeps one to itself
-    full = [
-        desk.cluster.run("sbatch", "--parsable", f"--array=0-{n - 1}", str(script)).strip()
-        for n in (1000, free - 1000 - 1)  # all places but one
-    ]
-    taken: list[str] = []
-    submitted = client.submit
-
-    def noted(*given: Any, **more: Any) -> str:
-        taken.append(submitted(*given, **more))
-        return taken[-1]
-
-    monkeypatch.setattr(client, "submit", noted)
+    small = Cluster(tmp_path, most_jobs=3)  # of which Slurm keeps one to itself
+    small.root.symlink_to(desk.cluster.root)
+    small.start()
     try:
+        for name in ("PATH", "SLURM_CONF", "LD_LIBRARY_PATH"):
+            monkeypatch.setenv(name, small.environment[name])
+        waits = small.run("sbatch", "--parsable", "--hold", "--wrap", "true").strip()
         with pytest.raises(TactError, match=r"sbatch has not answered.*queue is full"):
             desk.submit("late")
-        assert len(taken) == 1 and taken[0] not in client.queue()
+        assert list(client.queue()) == [waits]
+        first = small.run("scontrol", "show", "job", str(int(waits) + 1))
+        assert "JobState=CANCELLED" in first
     finally:
-        desk.cluster.run("scancel", *full)
+        small.stop()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from slurm import client, manifest, sweep
 from slurm.collect import collect
 from slurm.sweep import Sweep
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("slurm")]
 PATIENCE_S = 900.0
 
 

@@ -17,7 +17,7 @@ PACKAGES = (
 )
 NODES = ("n1", "n2")
 START_S, STOP_S = 30.0, 60.0
-MOST_JOBS = 1200  # in the queue, tasks of arrays one by one
+MOST_JOBS = 10_000  # in the queue, tasks of arrays one by one; Slurm's own default
 CONF = """
 ClusterName=t
 SlurmctldHost={host}(127.0.0.1)
@@ -64,8 +64,9 @@ PartitionName=high Nodes=ALL DefaultTime=10 MaxTime=60 PriorityTier=10 PreemptMo
 class Cluster:
     """The daemons and their folder; ``start`` and ``stop`` them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, most_jobs: int = MOST_JOBS) -> None:
         self.root, self.desk = folder / "root", folder / "desk"
+        self.most_jobs = most_jobs
         self.library = self.root / "usr/lib/x86_64-linux-gnu"
 
     @property
@@ -111,7 +112,7 @@ class Cluster:
         )
         (self.desk / "slurm.conf").write_text(
             CONF.format(host=_host(), port=port, library=self.library, desk=self.desk,
-                        user=getpass.getuser(), nodes=nodes, most_jobs=MOST_JOBS)
+                        user=getpass.getuser(), nodes=nodes, most_jobs=self.most_jobs)
         )  # fmt: skip
         if not any(Path("/sys/fs/cgroup").glob("*")):
             (self.desk / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
