@@ -154,9 +154,14 @@ class Stage(pl.LightningModule):
 
 
 def adversaries(config: StageConfig) -> list[str]:
-    """The adversaries that train beside the stage's parts, by the losses that name them."""
+    """The adversaries that train beside the stage's parts, by the losses that weigh them."""
     wanted = {"adversarial_tokens": "token_adversary", "adversarial_answers": "answer_adversary"}
-    return [part for loss, part in wanted.items() if loss in config.losses]
+    given = config.losses
+    return [
+        part
+        for loss, part in wanted.items()
+        if loss in given and float(given[loss].get("weight", 1.0))
+    ]
 
 
 def _optimizer(config: StageConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:

@@ -151,6 +151,12 @@ class Cluster:
             assert time.monotonic() < end, f"{states}\n{self.log()}"
             time.sleep(0.1)
 
+    def set_down(self, node: str) -> None:
+        """Take a node from its jobs, and let it come back; by itself it may be there before."""
+        change = ["scontrol", "update", f"nodename={node}"]
+        self.run(*change, "state=down", "reason=test")
+        subprocess.run([*change, "state=resume"], env=self.environment, check=False)
+
     def log(self) -> str:
         """The ends of the daemons' logs."""
         logs = sorted((self.desk / "log").glob("*.log"))
