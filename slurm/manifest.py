@@ -18,7 +18,7 @@ from conf.schema import Config, SiteConfig
 from lineage import files
 from lineage.errors import TactError
 
-CHECKED = 6  # points that are composed before a sweep begins
+CHECKED = 4  # points that are composed before a sweep begins
 OWN = ("run", "checkpoints", "dry_run", "json")  # not a point's to say
 
 

@@ -85,13 +85,14 @@ def test_a_thousand_points_are_submitted_told_and_cancelled_in_seconds(
     many = [w for w in words if not w.startswith(("seed=", "privacy.epsilon=4"))]
     began = time.process_time()
     assert begin([*many, "seed=range(0,1000)"], tmp_path, limit=1)["submitted"] == 1000
-    assert time.process_time() - began < 5
+    took = time.process_time() - began
     found = Sweep.existing("s", tmp_path)
     began = time.monotonic()
     assert sum(sweep.summary(found)["states"].values()) == 1000
     print(f"status took {time.monotonic() - began:.2f} s")
     assert sweep.cancel(found)["cancelled"] == 1000
     wait(lambda: not client.queue(), why=client.queue)
+    assert took < 5
 
 
 def test_a_sweep_that_slurm_refuses_was_never_begun(
