@@ -16,8 +16,11 @@ from models import state
 from models.vlm import VLM
 
 
+BATCH_PICTURES = 128
+
+
 @torch.no_grad()
-def picture_features(model: VLM, pictures: Sequence[Any], *, batch: int = 128) -> Tensor:
+def picture_features(model: VLM, pictures: Sequence[Any], *, batch: int = BATCH_PICTURES) -> Tensor:
     """Features (P, N, D) of pictures as an image column holds them; the tower is left in eval."""
     model.eval()
     found = []

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
+from transformers import AutoConfig
 
 from lineage.errors import TactError
 
@@ -15,10 +17,14 @@ SHOWN = 3
 def load(kind: Any, name: str, *, key: str, **options: Any) -> Any:
     """``kind.from_pretrained(name)``; ``key`` is the option of the config that ``name`` stands in.
 
+    Where torch's default device is meta, no weight is read: the model of the config, empty.
+
     Raises TactError where it can't be read, where weights are missing, left over or of another
     shape than the config says: transformers would fill these by chance or leave them out.
     """
     try:
+        if torch.get_default_device().type == "meta":
+            return _empty(kind, name, **options)
         with _quiet():
             model, found = kind.from_pretrained(
                 name, output_loading_info=True, ignore_mismatched_sizes=True, **options
@@ -38,6 +44,11 @@ def load(kind: Any, name: str, *, key: str, **options: Any) -> Any:
             "to it"
         )
     return model
+
+
+def _empty(kind: Any, name: str, *, revision: str | None = None, **options: Any) -> Any:
+    config = AutoConfig.from_pretrained(name, revision=revision)
+    return kind.from_config(config, **options)
 
 
 def refusal(error: Exception, *, key: str, name: str) -> TactError:

@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset, disable_progress_bars
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-from conf import rules, target
+from conf import rules
 from conf.schema import Config, StageConfig
 from data.lexicon import WORDS
 from data.policy import Policy
@@ -23,13 +23,13 @@ from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
 from privacy import layers
-from train import accounted, precision, processes, references, validation
+from train import accounted, precision, processes, references, terms, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
 from train.progress import Progress
 from train.rows import EncodedSet, encoded_set, loader, stage_rows
-from train.stage import Stage, Term
+from train.stage import Stage
 from train.units import check_apart, check_one_person
 
 
@@ -86,15 +86,6 @@ def fit(
     (folder / LAST).unlink(missing_ok=True)
 
 
-def terms(stage: StageConfig) -> dict[str, Term]:
-    """The stage's losses that have a weight, as functions of a Step; TactError on a bad one."""
-    return {
-        name: target.function(settings, where=f"losses.{name}", without=("weight",))
-        for name, settings in stage.losses.items()
-        if float(settings.get("weight", 1.0))
-    }
-
-
 def _module(
     config: Config,
     stage: StageConfig,
@@ -121,7 +112,7 @@ def _module(
     return kind(
         model,
         stage,
-        terms=terms(stage),
+        terms=terms.of_stage(stage),
         words=word_mask(model.parts.encoder.tokenizer, WORDS, size),
         features=features,
         references=cached,

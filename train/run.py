@@ -20,7 +20,8 @@ from models import origin
 from privacy.plan import private_stages
 from train import accounted, processes
 from train.beside import follow
-from train.fit import fit, terms
+from train import terms
+from train.fit import fit
 
 
 def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def _check_targets(config: Config) -> None:
     """What later stages name too, before an earlier one trains for hours. Raises TactError."""
     for name in rules.stage_names(config):
         target.function(config.stage[name].rows, where=f"stage.{name}.rows")
-        terms(config.stage[name])
+        terms.of_stage(config.stage[name])
 
 
 def _check_people(config: Config, splits: Mapping[str, Dataset]) -> None:

@@ -1,6 +1,5 @@
 """The one LightningModule of all stages: forward, named losses, weighted sum, log."""
 
-import math
 import resource
 import time
 from collections.abc import Callable, Mapping
@@ -16,9 +15,8 @@ from conf.schema import StageConfig
 from data.collate import Batch
 from lineage.errors import TactError
 from models.vlm import VLM
-from train.terms import Step
-
-Term = Callable[[Step], Tensor]
+from train.optimizer import made, warmup_cosine
+from train.terms import Step, Term, adversaries
 
 
 class Stage(pl.LightningModule):
@@ -123,12 +121,7 @@ class Stage(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW or SGD (adversaries with their own rate), linear warm-up, then cosine to 5 %."""
         config = self.config
-        ours = [p for n, p in self.trainable.items() if not _is_adversary(n)]
-        theirs = [p for n, p in self.trainable.items() if _is_adversary(n)]
-        groups: list[dict[str, Any]] = [{"params": ours, "lr": config.learning_rate}]
-        if theirs:
-            groups.append({"params": theirs, "lr": config.adversary_learning_rate})
-        optimizer = _optimizer(config, groups)
+        optimizer = made(config, self.trainable)
         curve = partial(warmup_cosine, warmup=config.warmup_steps, steps=config.steps)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, curve)
         return {
@@ -151,34 +144,3 @@ class Stage(pl.LightningModule):
                 "model. Choose another run= or restore the config"
             )
         torch.set_rng_state(checkpoint["random_state"])
-
-
-def adversaries(config: StageConfig) -> list[str]:
-    """The adversaries that train beside the stage's parts, by the losses that weigh them."""
-    wanted = {"adversarial_tokens": "token_adversary", "adversarial_answers": "answer_adversary"}
-    given = config.losses
-    return [
-        part
-        for loss, part in wanted.items()
-        if loss in given and float(given[loss].get("weight", 1.0))
-    ]
-
-
-def _optimizer(config: StageConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups, config.learning_rate, config.momentum, weight_decay=config.weight_decay
-        )
-    first, second = config.betas
-    return torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(first, second))
-
-
-def _is_adversary(name: str) -> bool:
-    return name.startswith(("token_adversary", "answer_adversary"))
-
-
-def warmup_cosine(step: int, *, warmup: int, steps: int, floor: float = 0.05) -> float:
-    """Factor of the learning rate: linear over ``warmup`` steps, cosine down to ``floor``."""
-    rise = min(1.0, (step + 1) / max(1, warmup))
-    fall = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
-    return rise * fall

@@ -5,12 +5,16 @@ several terms need (features, log-probabilities, references) is computed once a 
 if a term asks.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from conf import target
+from conf.schema import StageConfig
 from data.collate import Batch
 from losses import attributes, leakage, preference
 from losses import language as lm
@@ -95,6 +99,30 @@ class Step:
     def picture_labels(self) -> dict[str, Tensor]:
         """Labels of each picture, attribute → (P,)."""
         return {k: v[self.batch.picture_row] for k, v in self.batch.labels.items()}
+
+
+Term = Callable[[Step], Tensor]
+
+
+def of_stage(stage: StageConfig) -> dict[str, Term]:
+    """The stage's losses that have a weight, as functions of a Step; TactError on a bad one."""
+    return {
+        name: target.function(settings, where=f"losses.{name}", without=("weight",))
+        for name, settings in stage.losses.items()
+        if weight(settings)
+    }
+
+
+def weight(settings: Mapping[str, Any]) -> float:
+    """What a loss is multiplied by; 1 where nothing is said."""
+    return float(settings.get("weight", 1.0))
+
+
+def adversaries(stage: StageConfig) -> list[str]:
+    """The adversaries that train beside the stage's parts, by the losses that weigh them."""
+    wanted = {"adversarial_tokens": "token_adversary", "adversarial_answers": "answer_adversary"}
+    given = stage.losses
+    return [part for loss, part in wanted.items() if loss in given and weight(given[loss])]
 
 
 def language(step: Step, *, emphasis: float = 1.0) -> Tensor:

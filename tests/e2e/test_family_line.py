@@ -31,7 +31,7 @@ from export.run import export
 from lineage.files import sha256
 from models import families, heads, lora, state
 from models.vlm import VLM
-from train.stage import adversaries
+from train.terms import adversaries
 
 ROOT = Path(__file__).resolve().parents[2]
 

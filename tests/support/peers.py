@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conf.schema import StageConfig
 from models import lora
-from train.fit import terms
+from train.terms import of_stage
 from train.rows import EncodedSet, encoded_set
 from train.stage import Stage
 
@@ -32,7 +32,7 @@ def ours(name: str, losses: dict[str, dict[str, Any]]) -> Stage:
     torch.manual_seed(0)
     attach(model)
     config = StageConfig(train=["lora"], losses=losses, **STEPS)
-    return Stage(model, config, terms=terms(config), words=torch.zeros(0, 0))
+    return Stage(model, config, terms=of_stage(config), words=torch.zeros(0, 0))
 
 
 def dataset(model: Any, several: list[dict[str, Any]]) -> Dataset:

@@ -16,7 +16,7 @@ from models import lora
 from privacy import keys
 from privacy.accounting import Event
 from privacy.ledger import Ledger
-from train.fit import terms
+from train.terms import of_stage
 from train.precision import WholeBf16
 from train.private import Mechanism, PrivateStage
 from train.rows import encoded_set, stage_rows
@@ -46,7 +46,7 @@ def private(tiny: Any, healthcare: Any, pictures: Any, tmp_path: Path) -> Privat
     encoded = encoded_set(rows, model.parts.encoder, max_length=512, max_rejects=0.0,
                           rejects=tmp_path / "rejects")  # fmt: skip
     words = torch.zeros(4, model.language_model.get_input_embeddings().weight.shape[0])
-    module = PrivateStage(model, config, terms=terms(config), words=words)
+    module = PrivateStage(model, config, terms=of_stage(config), words=words)
     made = Mechanism(
         event=Event("instruct", 0.5, 1.0, BOUND, 1), units=units_of(encoded.rows, "subject"),
         expected_units=2.0, rows_per_unit=2, physical_rows=4, metrics=tmp_path / "metrics",

@@ -15,9 +15,10 @@ from data.encode import encode
 from data.pictures import undecoded
 from lineage.run import RunFolder
 from models import lora
-from train.fit import terms
+from train.terms import of_stage
 from train.rows import stage_rows
-from train.stage import Stage, warmup_cosine
+from train.optimizer import warmup_cosine
+from train.stage import Stage
 from train.terms import Step, rate
 
 Words = Callable[..., list[str]]
@@ -43,7 +44,7 @@ def test_the_adversarys_gradient_reaches_what_trains(
             torch.nn.init.normal_(parameter, std=0.05)
     config.losses[loss]["ramp"] = False
     rows = stage_rows({**config.rows, "count": 4}, pictures, seed=0, policy=healthcare)
-    module = Stage(model, config, terms=terms(config), words=torch.zeros(4, 10))
+    module = Stage(model, config, terms=of_stage(config), words=torch.zeros(4, 10))
     encoder = model.parts.encoder
     encoded = [encode(row, encoder) for row in undecoded(rows)]
     batch = Collator(encoder, index=lambda _: 0)(encoded)
