@@ -15,7 +15,6 @@ from lineage import files
 from models import state
 from models.vlm import VLM
 
-
 BATCH_PICTURES = 128
 
 

@@ -6,12 +6,14 @@ from typing import Any
 from lineage.door import options, run_door, verb_and_words
 
 HELP = """
+python -m slurm plan experiment=NAME [site=SITE] [key=value …]
 python -m slurm submit experiment=NAME run=RUN site=SITE [dirty=true] [key=value …]
 python -m slurm sweep experiment=NAME sweep=SWEEP site=SITE [limit=4] [points=FILE] [dirty=true]
     key=1,2,4 [key=value …]
 python -m slurm status|logs|cancel run=RUN [checkpoints=FOLDER] [follow=true] [json=true]
 python -m slurm status|resume|cancel|collect sweep=SWEEP [x=COLUMN] [y=COLUMN] [json=true]
 
+  python -m slurm plan experiment=demo            steps, memory and epsilon by stage; nothing runs
   python -m slurm submit experiment=demo run=first site=slurm dry_run=true  print the scripts
   python -m slurm submit experiment=demo run=first site=slurm   one job a step, each after the last
   python -m slurm status run=first                how far each is, and why one failed
@@ -24,15 +26,17 @@ A job that Slurm preempts, or that nears its time limit, saves at a step's end a
 Sites: {sites}, and local for a sweep on this machine's cores, which runs until it ends. A checkout
 with changes is submitted with dirty=true only.
 """
-VERBS = ("status", "submit", "sweep", "logs", "cancel", "resume", "collect", "job", "point")
+VERBS = ("status", "plan", "submit", "sweep", "logs", "cancel", "resume", "collect", "job", "point")
 OPTIONS = ("run", "sweep", "checkpoints", "json", "follow", "step", "number", "x", "y")
 OF_RUNS = ("status", "logs", "cancel", "job")
 OF_SWEEPS = ("status", "resume", "cancel", "collect", "point")
 
 
 def main(words: list[str]) -> Any:
-    """Submit, sweep, show, follow, cancel or collect; raises TactError or ConfigError."""
+    """Plan, submit, sweep, show, follow, cancel or collect; raises TactError or ConfigError."""
     verb, words = verb_and_words(words, VERBS)
+    if verb == "plan":
+        return _plan(words)
     if verb == "submit":
         return _submit(words)
     if verb == "sweep":
@@ -89,6 +93,14 @@ def _of_sweep(verb: str, found: Any, given: dict[str, str]) -> Any:
         case _:
             made = sweep.summary(found)
     return _said(made, quiet=given.get("json") == "true")
+
+
+def _plan(words: list[str]) -> Any:
+    from conf.compose import load
+    from slurm.plan import planned
+
+    named = any(word.startswith("run=") for word in words)
+    return planned(load([*words, *([] if named else ["run=plan"])]))
 
 
 def _submit(words: list[str]) -> Any:

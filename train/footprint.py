@@ -1,12 +1,13 @@
 """How much memory a stage takes, without taking it: its own step on tensors that have no storage.
 
 A model on torch's meta device runs the stage's terms, their backward pass, per-unit clipping where
-the stage is private, and the optimiser; every tensor that would be made is counted for as long as it
-would live. Numbers of words are real, so that what is read by them has its true shape.
+the stage is private, and the optimiser; every tensor that would be made is counted for as long as
+it would live. Numbers of words are real, so that what is read by them has its true shape.
 """
 
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle, islice
@@ -14,13 +15,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as tree
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as tree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from conf import rules
-from conf.schema import Config
+from conf.schema import Config, StageConfig
 from data.collate import Batch, Collator
 from data.encode import EncodedRow
 from data.lexicon import WORDS
@@ -58,7 +59,7 @@ class Counted(TorchDispatchMode):
     """Within, tensors on the meta device are counted while they live; ``most`` is the peak."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.held = self.most = 0
         self._sizes: dict[int, int] = {}
 
@@ -101,9 +102,9 @@ class Counted(TorchDispatchMode):
 
 
 class Fused(TorchFunctionMode):
-    """Within, attention is a fused kernel, as on a CPU and on a GPU; on meta it would be written out.
+    """Within, attention is a fused kernel, as on a CPU or a GPU: no weight for each two positions.
 
-    No kernel holds a weight for each pair of positions.
+    On the meta device torch would write it out.
     """
 
     def __torch_function__(
@@ -125,78 +126,88 @@ class Fused(TorchFunctionMode):
 
 
 def footprint(
-    config: Config, name: str, rows: Sequence[EncodedRow], policy: Policy, *, pictures: int
+    config: Config, name: str, model: VLM, rows: Sequence[EncodedRow], *, pictures: int
 ) -> Footprint:
     """Of stage ``name`` on rows such as these, with ``pictures`` different ones.
 
-    The batch is of the longest rows. Raises TactError as training would.
+    ``model`` is an ``empty_model``; the batch is of the longest rows. Raises TactError as training
+    would.
     """
     stage = config.stage[name]
-    private = config.privacy.epsilon is not None and not rules.is_public(config, stage)
-    count = config.privacy.physical_batch_rows if private else stage.batch_size_rows
-    measured = partial(_measured, config, name, rows, policy, count=count, pictures=pictures)
-    plain = measured(private=False)
-    if not private:
-        return plain
-    whole = measured(private=True)
-    return Footprint(
-        whole.weights, whole.optimizer, whole.features, plain.step, whole.step - plain.step
-    )
+    if config.privacy.epsilon is None or rules.is_public(config, stage):
+        return _measured(config, stage, model, _Batch(rows, stage.batch_size_rows), pictures)
+    batch = _Batch(rows, config.privacy.physical_batch_rows)
+    plain = _measured(config, stage, model, batch, pictures)
+    whole = _measured(config, stage, model, batch, pictures, bound=config.privacy.max_grad_norm)
+    return replace(whole, step=plain.step, private=whole.step - plain.step)
 
 
-def empty_model(config: Config, name: str, policy: Policy) -> VLM:
-    """The stage's model on the meta device, with its fresh adapter; no weight is read or drawn."""
+def empty_model(config: Config, policy: Policy, *, adapter: bool) -> VLM:
+    """The config's model on the meta device; with a fresh ``adapter``, no weight read or drawn."""
     with torch.device("meta"):
         model = configured.model(config.model, policy, seed=config.seed)
-        if "lora" in config.stage[name].train:
+        if adapter:
             lora.attach(model.language_model, **configured.lora_settings(config.model))
     return model
 
 
 def _measured(
     config: Config,
-    name: str,
-    rows: Sequence[EncodedRow],
-    policy: Policy,
-    *,
-    count: int,
+    stage: StageConfig,
+    model: VLM,
+    asked: "_Batch",
     pictures: int,
-    private: bool,
+    *,
+    bound: float | None = None,
 ) -> Footprint:
-    stage, model = config.stage[name], empty_model(config, name, policy)
+    """``bound`` clips by row; without it the step is a plain one."""
     trainable = model.train_only([*stage.train, *terms.adversaries(stage)])
+    model.zero_grad()
     cached = config.trainer.cache_features and "tower" not in stage.train
-    batch = _batch(model, rows, count, pixels=not cached)
+    batch = asked.made(model, pixels=not cached)
     size = int(model.language_model.get_input_embeddings().weight.shape[0])  # type: ignore
     words = word_mask(model.parts.encoder.tokenizer, WORDS, size).to("meta")
     optimizer = made(stage, trainable)
     losses = {n: (term, terms.weight(stage.losses[n])) for n, term in terms.of_stage(stage).items()}
-    with Fused(), Counted() as seen:
+    with Fused(), Counted() as seen, _clipping(model, trainable, bound) as engine:
         weights = seen.hold([*model.parameters(), *model.buffers()])
         features, encoded = None, 0
         if cached:
             features, encoded = _features(model, seen, pictures)
         step = partial(Step, model, batch, words, 0.0, chunk=config.trainer.lm_head_chunk_positions,
                        train_tower="tower" in stage.train)  # fmt: skip
-        engine = PerUnit(model, trainable) if private else None
         for _ in range(PASSES):
             if engine is not None:
-                owner = torch.arange(batch.rows)
-                engine.begin(batch.rows, owner, pictures=batch.picture_row,
+                engine.begin(batch.rows, torch.arange(batch.rows), pictures=batch.picture_row,
                              doubled=model.pairs == "two_rows")  # fmt: skip
             given = None if features is None else features[batch.pictures]
             values = step(cached_features=given)
             total = sum(weight * term(values).sum() for term, weight in losses.values())
             del given, values
             optimizer.zero_grad()  # only now: the last step's are there while this one goes forward
-            total.backward()
-            if engine is not None:
-                for name, gradient in engine.clip(config.privacy.max_grad_norm).sums.items():
+            total.backward()  # type: ignore[union-attr]
+            if engine is not None and bound is not None:
+                for name, gradient in engine.clip(bound).sums.items():
                     engine.weights[name].grad = gradient
             del total
             optimizer.step()
-        state = sum(x.nbytes for each in optimizer.state.values() for x in each.values() if x.is_meta)
-        return Footprint(weights, state, encoded, seen.most - weights - state - encoded, 0)
+        state = [x for each in optimizer.state.values() for x in each.values() if x.is_meta]
+        held = sum(x.nbytes for x in state)
+        return Footprint(weights, held, encoded, seen.most - weights - held - encoded, 0)
+
+
+@contextmanager
+def _clipping(
+    model: VLM, trainable: Mapping[str, Any], bound: float | None
+) -> Iterator[PerUnit | None]:
+    if bound is None:
+        yield None
+        return
+    engine = PerUnit(model, trainable)
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
 def _features(model: VLM, seen: Counted, pictures: int) -> tuple[Tensor, int]:
@@ -210,16 +221,22 @@ def _features(model: VLM, seen: Counted, pictures: int) -> tuple[Tensor, int]:
     return table, seen.held - before
 
 
-def _batch(model: VLM, rows: Sequence[EncodedRow], count: int, *, pixels: bool) -> Batch:
+@dataclass(frozen=True)
+class _Batch:
     """``count`` rows, the longest first and as often as it takes."""
-    longest = sorted(rows, key=len, reverse=True)
-    chosen = list(islice(cycle(longest), count))
-    places: dict[int, int] = {}
-    collator = Collator(
-        model.parts.encoder, index=lambda p: places.setdefault(id(p), len(places)), pixels=False
-    )
-    batch = collator(chosen)
-    if not pixels:
-        return batch
-    shape = (len(batch.pictures), *model.parts.encoder.picture_shape)
-    return replace(batch, pixel_values=torch.empty(shape, device="meta"))
+
+    rows: Sequence[EncodedRow]
+    count: int
+
+    def made(self, model: VLM, *, pixels: bool) -> Batch:
+        """As tensors; pixels have no storage."""
+        longest = sorted(self.rows, key=len, reverse=True)
+        places: dict[int, int] = {}
+        collator = Collator(
+            model.parts.encoder, index=lambda p: places.setdefault(id(p), len(places)), pixels=False
+        )
+        batch = collator(list(islice(cycle(longest), self.count)))
+        if not pixels:
+            return batch
+        shape = (len(batch.pictures), *model.parts.encoder.picture_shape)
+        return replace(batch, pixel_values=torch.empty(shape, device="meta"))

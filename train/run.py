@@ -18,9 +18,8 @@ from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
 from models import origin
 from privacy.plan import private_stages
-from train import accounted, processes
+from train import accounted, processes, terms
 from train.beside import follow
-from train import terms
 from train.fit import fit
 
 

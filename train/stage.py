@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from data.collate import Batch
 from lineage.errors import TactError
 from models.vlm import VLM
 from train.optimizer import made, warmup_cosine
-from train.terms import Step, Term, adversaries
+from train.terms import Step, Term, adversaries, weight
 
 
 class Stage(pl.LightningModule):
@@ -40,7 +40,7 @@ class Stage(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.config, self.terms = model, config, dict(terms)
-        self.weights = {name: float(config.losses[name].get("weight", 1.0)) for name in terms}
+        self.weights = {name: weight(config.losses[name]) for name in terms}
         self.features, self.references, self.chunk = features, references, chunk
         self.register_buffer("words", words, persistent=False)
         if config.flip and "tower" in config.train and not model.parts.encoder.flippable:

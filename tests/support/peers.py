@@ -12,9 +12,9 @@ from torch import Tensor
 
 from conf.schema import StageConfig
 from models import lora
-from train.terms import of_stage
 from train.rows import EncodedSet, encoded_set
 from train.stage import Stage
+from train.terms import of_stage
 
 BETA = 0.3
 PREFER = {"prefer": {"_target_": "train.terms.prefer", "beta": BETA, "margin": 0.0}}

@@ -16,11 +16,11 @@ from models import lora
 from privacy import keys
 from privacy.accounting import Event
 from privacy.ledger import Ledger
-from train.terms import of_stage
 from train.precision import WholeBf16
 from train.private import Mechanism, PrivateStage
 from train.rows import encoded_set, stage_rows
 from train.run import execute
+from train.terms import of_stage
 from train.units import units_of
 
 Words = Callable[..., list[str]]

@@ -15,11 +15,10 @@ from data.encode import encode
 from data.pictures import undecoded
 from lineage.run import RunFolder
 from models import lora
-from train.terms import of_stage
-from train.rows import stage_rows
 from train.optimizer import warmup_cosine
+from train.rows import stage_rows
 from train.stage import Stage
-from train.terms import Step, rate
+from train.terms import Step, of_stage, rate
 
 Words = Callable[..., list[str]]
 
