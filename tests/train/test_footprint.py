@@ -21,7 +21,8 @@ from train.run import execute
 
 WITHIN = 0.15
 DP = ["privacy.epsilon=8", "privacy.units=30", "privacy.expected_batch_units=24",
-      "privacy.delta=1e-3", "privacy.physical_batch_rows=16"]  # fmt: skip
+      "privacy.delta=1e-3", "privacy.physical_batch_rows=16", "privacy.rows_per_unit=4",
+      "privacy.fixed_key=same"]  # fmt: skip
 
 
 def most(run: Callable[[], Any]) -> int:
