@@ -79,7 +79,10 @@ def fit(
     if private and processes.rank():
         return  # the first process writes
     validation.conclude(config, stage, module, held, splits, policy, folder=folder)
-    state.write(run.weights(name), {n: p for n, p in module.trainable.items()})
+    kept = dict(module.trainable)
+    if "lora" in stage.train:
+        kept |= dict(model.named_parts().get("lora_frozen", []))
+    state.write(run.weights(name), kept)
     run.end(name)
     if private:
         accounted.close(run, name)
