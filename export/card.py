@@ -6,6 +6,7 @@ from jinja2 import Environment
 
 from conf.schema import Config
 from data.policy import Policy
+from data.sets import terms
 from lineage.run import Manifest
 
 SUITES = ("behaviour", "paraphrases", "text", "flips", "interface", "codes")
@@ -146,5 +147,6 @@ def privacy(
         },  # fmt: skip
         "stages": [{"stage": s.stage, "weights_sha256": s.weights_sha256} for s in manifest.stages],
         "data_fingerprint": manifest.data_fingerprint,
+        "data_terms": terms.carried(config.data.source),
         "attacks": headline(report),
     }

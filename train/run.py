@@ -13,6 +13,7 @@ from conf.schema import Config
 from data import prepared
 from data.errors import DataError
 from data.policy import Policy, policy
+from data.sets import terms as terms_of_set
 from lineage.errors import TactError
 from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
@@ -37,8 +38,9 @@ def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
     if processes.is_started_beside(config.trainer):
         follow(config)
         return {"run": config.run}
-    if config.trainer.progress and (told := unbounded(config)):
-        print(told, file=sys.stderr)
+    if config.trainer.progress:
+        for told in filter(None, (unbounded(config), terms_of_set.told(config.data.source))):
+            print(told, file=sys.stderr)
     run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
         run.keep_config(compose.to_yaml(config), ignore=rules.HARMLESS, stored=compose.normal)

@@ -1,0 +1,96 @@
+"""A set as a table on disk: written in chunks of rows, so that memory stays flat.
+
+A chunk is a folder that appears whole or not at all: a build that was broken off goes on.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, Features, concatenate_datasets, load_from_disk
+
+from data.errors import DataError
+from lineage.files import read_json, remove_leftovers, write_json
+
+CHUNK_ROWS = 5000
+FOLDER = "sets"  # below the cache
+WHOLE = "whole.json"
+
+Rows = Callable[[], Iterable[Mapping[str, Any]]]
+
+
+def built(rows: Rows, *, features: Features, cache: str | Path, known_by: Sequence[Any]) -> Dataset:
+    """``rows()`` as a table below ``cache``, read from there once it is whole.
+
+    ``known_by`` says what the table depends on: settings, and the files that rows are read from
+    (paths, by their size and time of change). Raises DataError where there are no rows.
+    """
+    folder = Path(cache).expanduser() / FOLDER / _digest(known_by)
+    if not (folder / WHOLE).exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        count = _write(rows(), folder, features)
+        if not count:
+            raise DataError("data.source: it has no rows; look at the folder or file it names")
+        write_json(folder / WHOLE, {"chunks": count})
+    return read(folder)
+
+
+def read(folder: Path) -> Dataset:
+    """The table that lies whole in ``folder``, mapped from disk."""
+    count = read_json(folder / WHOLE)["chunks"]
+    return concatenate_datasets([load_from_disk(str(chunk(folder, i))) for i in range(count)])
+
+
+def chunk(folder: Path, number: int) -> Path:
+    """Where a chunk lies; it is there only when whole."""
+    return folder / f"{number:05d}"
+
+
+def write_chunk(table: Dataset, folder: Path, number: int) -> None:
+    """Put ``table`` in place as that chunk, also of one that is there."""
+    target = chunk(folder, number)
+    part = folder / f".{target.name}.{os.getpid()}.part"
+    old = folder / f".{target.name}-old.{os.getpid()}.part"
+    try:
+        table.save_to_disk(str(part))
+        if target.exists():
+            target.rename(old)
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(rows: Iterable[Mapping[str, Any]], folder: Path, features: Features) -> int:
+    left, number = iter(rows), 0
+    while some := list(islice(left, CHUNK_ROWS)):
+        if not chunk(folder, number).exists():
+            write_chunk(Dataset.from_list(some, features=features), folder, number)
+        number += 1
+    return number
+
+
+def _digest(known_by: Sequence[Any]) -> str:
+    digest = hashlib.sha256(_source())
+    for each in known_by:
+        if isinstance(each, Path):
+            found = each.stat()
+            each = [str(each), found.st_size, found.st_mtime_ns]
+        digest.update(json.dumps(each).encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _source() -> bytes:
+    """Hash of the code that makes rows: another code is another table."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.digest()
