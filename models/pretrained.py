@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig
 
 from lineage.errors import TactError
+from models import reach
 
 FAILURES = (OSError, ValueError, RuntimeError, SafetensorError)
 SHOWN = 3
@@ -53,6 +54,8 @@ def _empty(kind: Any, name: str, *, revision: str | None = None, **options: Any)
 
 def refusal(error: Exception, *, key: str, name: str) -> TactError:
     """What the user is told of a model that can't be read."""
+    if (said := reach.why(error, name)) is not None:
+        return TactError(f"{key}={name}: it can't be loaded: {said}")
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     if "attention implementation" in first:  # Gemma 2, in PaliGemma 2, has its own attention
         why = f"({first.split('. ')[0]}). Set model.attention=eager"
