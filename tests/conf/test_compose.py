@@ -153,7 +153,7 @@ def test_a_users_own_loss_source_and_stage_come_from_outside(
 
 
 def test_a_fingerprint_is_of_what_is_told_and_not_of_defaults_names_or_places() -> None:
-    words = ["experiment=demo", "stage.align.steps=800"]
+    words = ["experiment=portraits", "stage.align.steps=800"]
     first = load([*words, "run=a"])
     same = load([*words, "run=b", "cache=elsewhere", "trainer.threads=1"])
     assert fingerprint(first) == fingerprint(same)

@@ -93,6 +93,7 @@ def test_what_an_adapter_freezes_is_kept_with_what_it_trains(short: Words, tmp_p
     assert verify.verified(config, run).content["charged"] == {"instruct": 6}
 
 
+@pytest.mark.system
 def test_a_killed_stage_ends_with_the_same_weights_and_ledger(short: Words, tmp_path: Path) -> None:
     def run(name: str, *more: str) -> subprocess.CompletedProcess[str]:
         words = short(*DP, f"run={name}", "privacy.fixed_key=same", "stage.instruct.steps=9",
