@@ -18,12 +18,13 @@ def needed(
 ) -> dict[str, int]:
     """Bytes by what they are of.
 
-    ``stages`` gives each one's bytes of what trains, of its optimiser's state and of the whole
-    model. A checkpoint is written beside the one before it; the cache is of pictures to be drawn.
+    ``stages`` gives each one's bytes of what is kept of it, of all that trains, of its optimiser's
+    state and of the whole model. A checkpoint is written beside the one before it; the cache is of
+    pictures to be drawn.
     """
     each = stages.values()
     found = {
-        "weights": sum(one["trained"] for one in each),
+        "weights": sum(one["kept"] for one in each),
         "checkpoint": 2 * max((one["trained"] + one["optimizer"] for one in each), default=0),
         "export": 0, "cache": 0,
     }  # fmt: skip

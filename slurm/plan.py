@@ -16,6 +16,7 @@ from data import prepared
 from data.encode import EncodedRow, RowError, encode
 from data.policy import Policy, policy
 from lineage.errors import TactError
+from models.state import ADVERSARIES
 from models.vlm import VLM
 from privacy import layers
 from privacy.parents import foreseen
@@ -113,8 +114,9 @@ def _time(config: Config, steps: int, before: Pace | None) -> dict[str, Any] | N
 def _bytes(model: VLM, stage: StageConfig, taken: Footprint) -> dict[str, int]:
     """What a stage leaves on disk, or needs there while it trains."""
     trained = model.train_only([*stage.train, *terms.adversaries(stage)])
-    return {"trained": sum(p.nbytes for p in trained.values()), "optimizer": taken.optimizer,
-            "model": taken.weights}  # fmt: skip
+    kept = [p.nbytes for name, p in trained.items() if not name.startswith(ADVERSARIES)]
+    return {"kept": sum(kept), "trained": sum(p.nbytes for p in trained.values()),
+            "optimizer": taken.optimizer, "model": taken.weights}  # fmt: skip
 
 
 def _rows(
