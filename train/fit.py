@@ -25,6 +25,7 @@ from models.words import word_mask
 from privacy import layers
 from train import accounted, precision, processes, references, terms, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
+from train.clock import Clock
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
 from train.progress import Progress
@@ -38,6 +39,7 @@ def fit(
 ) -> None:
     """Train stage ``name`` to its end and write its weights. Raises TactError, Interrupted."""
     _quiet()
+    clock = Clock()
     stage = config.stage[name]
     started = [*run.finished_stages()]
     public = rules.is_public(config, stage)
@@ -75,7 +77,7 @@ def fit(
     else:
         module = _module(config, stage, model, encoded, kind=Stage)
         held = validation.held_out(config, stage, module, splits, policy, folder=folder)
-    _train(config, stage, module, encoded, folder, held)
+    _train(config, stage, module, encoded, folder, held, clock)
     if private and processes.rank():
         return  # the first process writes
     validation.conclude(config, stage, module, held, splits, policy, folder=folder)
@@ -87,6 +89,7 @@ def fit(
     if private:
         accounted.close(run, name)
     (folder / LAST).unlink(missing_ok=True)
+    clock.keep(config, name, run, encoded)
 
 
 def _module(
@@ -143,6 +146,7 @@ def _train(
     encoded: EncodedSet,
     folder: Path,
     held: validation.HeldOut | None,
+    clock: Clock,
 ) -> None:
     torch.set_num_threads(config.trainer.threads)
     torch.set_flush_denormal(True)
@@ -184,6 +188,7 @@ def _train(
         num_sanity_val_steps=0,
         callbacks=[
             *watched,
+            clock,
             SaveLast(
                 folder,
                 every=config.trainer.checkpoint_every_steps,
