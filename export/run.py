@@ -8,7 +8,7 @@ from typing import Any
 from conf import compose, rules
 from data.policy import policy
 from export import card, halves
-from lineage import files
+from lineage import exclusion, files
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from models import configured
@@ -17,6 +17,7 @@ from privacy import verify
 
 def export(run: RunFolder) -> dict[str, Any]:
     """Write ``export/`` of the run; TactError where the run isn't finished."""
+    exclusion.check(run, goes_on="export")
     config = compose.from_yaml(run.path / "config.yaml")
     stages = run.finished_stages()
     done = [s.stage for s in stages]

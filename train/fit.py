@@ -16,6 +16,7 @@ from conf.schema import Config, StageConfig
 from data.lexicon import WORDS
 from data.policy import Policy
 from data.prepared import cache_folder
+from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from models import attention, configured, lora, state
@@ -65,6 +66,8 @@ def fit(
         max_rejects=config.data.max_rejects,
         rejects=run.private / f"rejects-{name}.jsonl",
     )
+    if not processes.rank():
+        _note_people(config, name, run, splits, encoded)
     held = None
     if private:  # a figure of private rows would not be accounted
         check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
@@ -90,6 +93,17 @@ def fit(
         accounted.close(run, name)
     (folder / LAST).unlink(missing_ok=True)
     clock.keep(config, name, run, encoded)
+
+
+def _note_people(
+    config: Config, name: str, run: RunFolder, splits: Mapping[str, Dataset], encoded: EncodedSet
+) -> None:
+    """Note whom the stage reads, before its first step."""
+    subjects = {row.subject for row in encoded.rows}
+    people.note(run, name, kind=people.STAGE, split=config.stage[name].people, people=subjects)
+    if validation.SPLIT in splits and config.trainer.validation_rows:
+        watched = set(splits[validation.SPLIT]["subject_id"])
+        people.note(run, name, kind=people.VALIDATION, split=validation.SPLIT, people=watched)
 
 
 def _module(

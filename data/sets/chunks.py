@@ -1,22 +1,22 @@
 """A set as a table on disk: written in chunks of rows, so that memory stays flat.
 
-A chunk is a folder that appears whole or not at all: a build that was broken off goes on.
+A chunk is an Arrow file that appears whole or not at all: a build that was broken off goes on.
+Pictures are in it by path.
 """
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from datasets import Dataset, Features, concatenate_datasets, load_from_disk
+import pyarrow as pa
+from datasets import Dataset, Features, concatenate_datasets
 
 from data.errors import DataError
-from lineage.files import read_json, remove_leftovers, write_json
+from lineage.files import read_json, remove_leftovers, write_json, write_with
 
 CHUNK_ROWS = 5000
 FOLDER = "sets"  # below the cache
@@ -45,36 +45,28 @@ def built(rows: Rows, *, features: Features, cache: str | Path, known_by: Sequen
 def read(folder: Path) -> Dataset:
     """The table that lies whole in ``folder``, mapped from disk."""
     count = read_json(folder / WHOLE)["chunks"]
-    return concatenate_datasets([load_from_disk(str(chunk(folder, i))) for i in range(count)])
+    return concatenate_datasets([Dataset.from_file(str(chunk(folder, i))) for i in range(count)])
 
 
 def chunk(folder: Path, number: int) -> Path:
     """Where a chunk lies; it is there only when whole."""
-    return folder / f"{number:05d}"
-
-
-def write_chunk(table: Dataset, folder: Path, number: int) -> None:
-    """Put ``table`` in place as that chunk, also of one that is there."""
-    target = chunk(folder, number)
-    part = folder / f".{target.name}.{os.getpid()}.part"
-    old = folder / f".{target.name}-old.{os.getpid()}.part"
-    try:
-        table.save_to_disk(str(part))
-        if target.exists():
-            target.rename(old)
-        part.rename(target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    return folder / f"{number:05d}.arrow"
 
 
 def _write(rows: Iterable[Mapping[str, Any]], folder: Path, features: Features) -> int:
     left, number = iter(rows), 0
     while some := list(islice(left, CHUNK_ROWS)):
         if not chunk(folder, number).exists():
-            write_chunk(Dataset.from_list(some, features=features), folder, number)
+            table = Dataset.from_list(some, features=features)
+            write_with(chunk(folder, number), partial(_fill, table), mode=0o600)
         number += 1
     return number
+
+
+def _fill(table: Dataset, file: BinaryIO) -> None:
+    arrow = table.data.table  # save_to_disk would copy the pictures' bytes into it
+    with pa.ipc.new_stream(file, arrow.schema) as stream:
+        stream.write_table(arrow)
 
 
 def _digest(known_by: Sequence[Any]) -> str:

@@ -12,6 +12,7 @@ from conf.compose import load, options
 from data.dialogues.pairs import preference_rows
 from data.dialogues.rows import base_rows, instruct_rows
 from data.errors import DataError
+from data.pictures import undecoded
 from data.sets import chunks, terms
 from data.sets.celeba import celeba
 from data.sets.fairface import fairface
@@ -39,6 +40,8 @@ def test_fairface_gives_gender_and_age_of_grown_people_and_no_race(tmp_path: Pat
         {"gender": "man", "age": "senior"},
     ]
     assert table[0]["image"].size == (16, 16)
+    kept = undecoded(table)[0]["image"]
+    assert kept == {"bytes": None, "path": str(tmp_path / "set" / "train" / "1.jpg")}
 
 
 def test_utkface_is_read_from_its_names(tmp_path: Path) -> None:
@@ -198,7 +201,7 @@ def test_a_build_that_was_broken_off_goes_on(
         llava_pretrain(**where)
     (cached,) = (tmp_path / "cache" / "sets").iterdir()
     before = {path.name: path.stat().st_ino for path in cached.iterdir()}
-    assert sorted(before) == ["00000", "00001", "00002"]
+    assert sorted(before) == ["00000.arrow", "00001.arrow", "00002.arrow"]
     (tmp_path / "away.jpg").rename(last)
     table = llava_pretrain(**where)
     assert table["row_id"] == [f"r{i:07d}" for i in range(7)]
