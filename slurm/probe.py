@@ -9,7 +9,7 @@ from conf.schema import Config
 from lineage.place import place
 from train.pace import LEAST_STEPS
 
-STEPS = 8  # of each stage: the first is slower and doesn't count
+STEPS = 16  # of each stage: the first is slower and doesn't count
 EASY_EPSILON = 1.0  # so few steps meet it with less noise than the least that is tried
 
 

@@ -1,23 +1,15 @@
 """``python -m slurm plan``: figures of every stage, and what would be refused."""
 
-import os
-import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conf.compose import load
 from lineage.errors import TactError
-from lineage.place import CHECKOUT
 from slurm import disk
 from slurm.plan import planned
 from train import pace
-from train.run import execute
 
 DP = ["privacy.epsilon=8", "privacy.units=30", "privacy.expected_batch_units=6",
       "privacy.delta=1e-3", "stage.instruct.gradient_clip_norm=0",
@@ -85,42 +77,3 @@ def test_a_disk_that_is_too_small_is_refused(short: Callable[..., list[str]]) ->
     disk.check(config, {"weights": free // 2, "cache": 2 * free})
     with pytest.raises(TactError, match="its disk has .* MiB left"):
         disk.check(config, {"weights": free, "export": free})
-
-
-@pytest.mark.system
-def test_a_probe_tells_the_time_of_a_run(
-    short: Callable[..., list[str]], pictures: Any, tmp_path: Path
-) -> None:
-    words = [*short(), "run=r", "steps=[base_language,instruct]", *DP, "json=true"]
-    words += [f"cache={tmp_path / 'cache'}", "stage.base_language.steps=150",
-              "stage.instruct.steps=60", "privacy.fixed_key=same"]  # fmt: skip
-    config = load(words)
-    shutil.copytree(
-        Path(load([*short(), "run=r"]).cache) / "portraits", tmp_path / "cache/portraits"
-    )
-    assert [each["time"] for each in planned(config)["stages"]] == [None, None]
-    found = planned(config, probed=True)
-    assert found["refused"] == [] and not list(tmp_path.glob("probe-*"))
-    probed = [each["time"]["seconds"] for each in found["stages"]]
-    execute(config)
-    for name, seconds in zip(("base_language", "instruct"), probed, strict=True):
-        taken = pace.known(config, name)
-        assert taken is not None and taken.run == "r"
-        assert seconds == pytest.approx(taken.seconds(config.stage[name].steps), rel=0.3)
-
-
-@pytest.mark.system
-def test_the_demo_is_planned_in_seconds(tmp_path: Path) -> None:
-    words = ["experiment=demo", f"cache={tmp_path}", f"checkpoints={tmp_path}", "json=true"]
-    command = [sys.executable, "-m", "slurm", "plan", *words]
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
-    took = []
-    for _ in range(2):  # the first draws the sample
-        before = os.times()
-        began = time.monotonic()
-        subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, capture_output=True)
-        after = os.times()
-        busy = after.children_user + after.children_system
-        took.append(busy - before.children_user - before.children_system)
-        print(f"{time.monotonic() - began:.1f} s, of a core {took[-1]:.1f} s")
-    assert min(took) < 10
