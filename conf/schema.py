@@ -58,6 +58,7 @@ class ModelConfig:
     adversaries: list[str] = field(default_factory=lambda: ["linear", "mlp", "attention"])
     dtype: str = "float32"
     attention: str = "sdpa"  # eager | sdpa
+    picture_px: int | None = None  # a picture's side at most, of families that take any size
     pairs: str = "one_sequence"  # one_sequence | two_rows (recurrent and hybrid language models)
 
 

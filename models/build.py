@@ -23,8 +23,12 @@ def whole_model(
     make: Callable[[], tuple[Any, Any]] | None,
     dtype: str,
     attention: str,
+    picture_px: int | None = None,
 ) -> tuple[Any, Any]:
-    """The image-text model and its processor, by Hub id or folder, or by calling ``make``."""
+    """The image-text model and its processor, by Hub id or folder, or by calling ``make``.
+
+    ``picture_px`` bounds a picture's side where the family takes any size.
+    """
     if id is None:
         if make is None:
             raise TactError("model: give model.id or model.parts")
@@ -33,6 +37,7 @@ def whole_model(
             model.set_attn_implementation(attention)
         except ValueError as error:
             raise pretrained.refusal(error, key="model.parts", name=type(model).__name__) from error
+        _limit(model.config.model_type, processor, picture_px)
         return model.to(getattr(torch, dtype)), processor
     from transformers import AutoConfig, AutoModelForImageTextToText
 
@@ -41,6 +46,7 @@ def whole_model(
         processor = families.processor(model_type, id, revision=revision)
     except pretrained.FAILURES as error:
         raise pretrained.refusal(error, key="model.id", name=id) from error
+    _limit(model_type, processor, picture_px)
     model = pretrained.load(
         AutoModelForImageTextToText,
         id,
@@ -50,6 +56,15 @@ def whole_model(
         attn_implementation=attention,
     )
     return model, processor
+
+
+def _limit(model_type: str, processor: Any, picture_px: int | None) -> None:
+    if picture_px is None:
+        return
+    try:
+        families.limit(model_type, processor, picture_px)
+    except ValueError as error:
+        raise TactError(f"model.picture_px={picture_px}: {error}") from error
 
 
 def vlm(

@@ -24,6 +24,7 @@ def model(config: ModelConfig, policy: Policy, *, seed: int) -> VLM:
         make=make,
         dtype=config.dtype,
         attention=config.attention,
+        picture_px=config.picture_px,
     )
     interface = config.interface
     return build.vlm(

@@ -44,6 +44,14 @@ def find(model_type: str) -> Family:
     return module  # type: ignore[no-any-return]
 
 
+def limit(model_type: str, processor: Any, picture_px: int) -> None:
+    """Bound the side of the pictures that ``processor`` makes; ValueError where it has one size."""
+    bound = getattr(find(model_type), "limit", None)
+    if bound is None:
+        raise ValueError(f"pictures of family {model_type!r} have one size: leave it out")
+    bound(processor.image_processor, picture_px)
+
+
 def processor(model_type: str, id: str, *, revision: str | None) -> Any:
     """The processor of a model of that family, by Hub id or folder; raises OSError, ValueError."""
     load = getattr(find(model_type), "processor", None)

@@ -68,6 +68,11 @@ def parts(whole: Any, processor: Any) -> Parts:
     )
 
 
+def limit(prepare: Any, picture_px: int) -> None:
+    """Let a picture's longer side be ``picture_px`` at most; up to a crop's side, it is whole."""
+    prepare.size = {"longest_edge": min(picture_px, prepare.size["longest_edge"])}
+
+
 def _crops_a_side(prepare: Any) -> int:
     """Crops in a row of a square picture, the whole picture beside them; 0 without crops."""
     whole, crop = prepare.size["longest_edge"], prepare.max_image_size["longest_edge"]

@@ -16,6 +16,7 @@ from models.towers import PatchTower
 SUPPORT = Support("Qwen2.5-VL", pictures=common.MANY, takes=("patches",), grid=True)
 
 processor = picture_processor
+limit = qwen_vl.limit
 
 
 class Merger(nn.Module):
@@ -24,13 +25,14 @@ class Merger(nn.Module):
     def __init__(self, visual: Any, *, grid: tuple[int, int]) -> None:
         super().__init__()
         self.merger = visual.merger
-        windowed, _ = get_vision_window_index(
-            torch.tensor([[1, *grid]]),
-            spatial_merge_size=visual.spatial_merge_size,
-            window_size=visual.window_size,
-            patch_size=visual.patch_size,
-            kwargs={},
-        )
+        with torch.device("cpu"):  # an index is a value: on meta there is none
+            windowed, _ = get_vision_window_index(
+                torch.tensor([[1, *grid]]),
+                spatial_merge_size=visual.spatial_merge_size,
+                window_size=visual.window_size,
+                patch_size=visual.patch_size,
+                kwargs={},
+            )
         self.register_buffer("order", windowed.argsort(), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ SUPPORT = Support(
 MERGERS = ("merger", "deepstack_merger_list")
 
 processor = picture_processor
+limit = qwen_vl.limit
 
 
 @dataclass(frozen=True)

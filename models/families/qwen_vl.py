@@ -73,6 +73,13 @@ def encoder(whole: Any, processor: Any) -> PictureEncoder:
     )
 
 
+def limit(prepare: Any, picture_px: int) -> None:
+    """Let the image processor make pictures of ``picture_px`` squared at most."""
+    most = min(picture_px**2, prepare.size["longest_edge"])
+    least = min(most, prepare.size["shortest_edge"])
+    prepare.size = {"shortest_edge": least, "longest_edge": most}
+
+
 def causal(text: Any, kind: type[Any]) -> Any:
     """The config of the plain causal class: the same weights, positions in one row."""
     values = text.to_dict()

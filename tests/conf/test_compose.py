@@ -29,9 +29,10 @@ def test_each_experiment_composes_and_its_targets_exist(experiment: str) -> None
 
 def given(experiment: str) -> list[str]:
     photos = ["data.source.path=folder", "model.parts.language=folder"]
-    return {"photos": photos, "faces": ["data.source.path=folder", "model.id=folder"]}.get(
-        experiment, []
-    )
+    faces = ["data.source.path=folder", "model.id=folder"]
+    own = {"photos": photos, "faces": faces}
+    own |= dict.fromkeys(("user_vlm_360", "user_vlm_ours"), photos[:1])
+    return own.get(experiment, [])
 
 
 @pytest.mark.parametrize(
