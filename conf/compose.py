@@ -127,9 +127,14 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (ROOT / group).glob("*.yaml"))
 
 
+def register() -> None:
+    """Let Hydra know the schema that ``conf/config.yaml`` begins with."""
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
 def _composed(overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
-    ConfigStore.instance().store(name="schema", node=Config)
+    register()
     with initialize_config_dir(config_dir=str(ROOT), version_base="1.3", job_name="tact"):
         try:
             composed: DictConfig = compose(config_name="config", overrides=overrides)

@@ -202,11 +202,14 @@ def _site(site: SiteConfig) -> Iterator[str]:
             yield f"site.{name}={value}: it must be at least {least}"
     if not re.fullmatch(TIME, site.time):
         yield f"site.time={site.time}: write it as Slurm does, such as 30 (minutes) or 1-12:00:00"
+    if site.memory is not None and not re.fullmatch(MEMORY, site.memory):
+        yield f"site.memory={site.memory}: write it as Slurm does, such as 32G or 4000 (MiB)"
     if odd := [name for name in site.environment if not name.isidentifier()]:
         yield f"site.environment: {odd[0]!r} is no name of a variable"
 
 
 TIME = r"\d+-\d+(:\d+){0,2}|\d+(:\d+){0,2}"  # [days-]hours:minutes:seconds and the like
+MEMORY = r"\d+([KMGTkmgt][Bb]?)?"
 MIXING = ("train.terms.rate",)  # losses in which a row's value depends on other rows
 
 

@@ -38,6 +38,7 @@ class LoraSettings:
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.0
+    freeze_a: bool = False  # train B alone, beside random A (FFA-LoRA): half of it, and less noise
     targets: list[str] = field(
         default_factory=lambda: [
             "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",

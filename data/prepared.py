@@ -10,6 +10,7 @@ from conf import target
 from conf.schema import Config
 from data.errors import DataError
 from data.sources import splits
+from lineage.exclusion import excluded
 from lineage.place import place
 
 
@@ -19,7 +20,29 @@ def cache_folder(config: Config) -> Path:
 
 
 def prepared(config: Config) -> dict[str, Dataset]:
-    """The config's source, built or read, parted by person. Raises DataError."""
+    """The config's source, built or read, parted by person, without the excluded.
+
+    Raises DataError.
+    """
+    return kept(config, dealt(config))
+
+
+def kept(config: Config, parted: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    """``parted`` without people who are excluded (``python -m lineage exclude``)."""
+    out = excluded(place(config.checkpoints))
+    if not out:
+        return dict(parted)
+    return {
+        name: table.select([i for i, who in enumerate(table["subject_id"]) if who not in out])
+        for name, table in parted.items()
+    }
+
+
+def dealt(config: Config) -> dict[str, Dataset]:
+    """The config's source parted by person, the excluded among them.
+
+    They are dealt like all others and taken out after, so that no one else changes split.
+    """
     make = target.function(config.data.source, where="data.source")
     table = make(cache=str(cache_folder(config)))
     if not config.data.people:

@@ -17,6 +17,7 @@ from data.errors import DataError
 from data.pictures import listed
 from data.policy import policy
 from data.prepared import cache_folder, prepared
+from data.sets import terms
 from data.sheet import contact_sheet
 
 SHOWN = 12  # rows of the contact sheet
@@ -28,7 +29,10 @@ def show(config: Config) -> dict[str, Any]:
     rows = {name: listed(table) for name, table in splits.items()}
     everyone = [row for table in rows.values() for row in table]
     console = Console()
+    told = terms.told(config.data.source)
     if not config.json:
+        if told:
+            console.print(f"terms: {told}", highlight=False)
         console.print(_people(rows))
         console.print(_classes(everyone))
         console.print(_meetings(everyone, "gender", "age"))
@@ -46,6 +50,7 @@ def show(config: Config) -> dict[str, Any]:
         "people": {k: len({r["subject_id"] for r in v}) for k, v in rows.items()},
         "rejects": rejects,
         "sheet": str(sheet),
+        "terms": told,
     }
 
 
@@ -63,13 +68,17 @@ def _classes(rows: list[dict[str, Any]]) -> Table:
     table.add_column("attribute")
     table.add_column("classes")
     for name in (*SENSITIVE, *FREE):
-        counts = Counter(r["attributes"].get(name) or "unknown" for r in rows)
+        counts = Counter(_labels(r).get(name) or "unknown" for r in rows)
         table.add_row(name, "  ".join(f"{k} {v}" for k, v in sorted(counts.items())))
     return table
 
 
+def _labels(row: dict[str, Any]) -> dict[str, str | None]:
+    return row.get("attributes") or {}
+
+
 def _meetings(rows: list[dict[str, Any]], first: str, second: str) -> Table:
-    counts = Counter((r["attributes"].get(first), r["attributes"].get(second)) for r in rows)
+    counts = Counter((_labels(r).get(first), _labels(r).get(second)) for r in rows)
     table = Table(title=f"{first} by {second}", title_justify="left")
     table.add_column(first)
     for value in SENSITIVE[second]:
@@ -110,7 +119,8 @@ def _rejects(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
     found = []
     for row in rows:
         try:
-            open_picture(row["image"])
+            for picture in row.get("images") or [row["image"]]:
+                open_picture(picture)
         except DataError as error:
             found.append((str(row["picture_id"]), str(error)))
     return found

@@ -16,6 +16,7 @@ from datasets import Dataset, Image, load_dataset, load_from_disk
 from data.attributes import CLASSES
 from data.dialogues.features import PICTURES
 from data.errors import DataError
+from data.picture_files import one_name_each
 from data.pictures import check_disjoint, split_people
 
 TABLES = {".csv", ".jsonl"}
@@ -28,16 +29,18 @@ def folder(
     picture_column: str = "file",
     subject_column: str = "subject_id",
     columns: Mapping[str, str] | None = None,
+    same_picture: str = "refuse",
     cache: str | Path = "",
 ) -> Dataset:
     """Pictures in a folder, with a CSV or JSON-lines file that says what they show.
 
     ``columns`` maps an attribute to the file's column where the names differ. Where the file has
-    no ``subject_column`` each picture is its own person. DataError names the file and the fix.
+    no ``subject_column`` each picture is its own person; people who share a picture are refused,
+    or one (``same_picture=one_person``). DataError names the file and the fix.
     """
     where = Path(path).expanduser()
     file = where / table if table else _only_table(where)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, raw in enumerate(_read(file), start=1):
         if not raw.get(picture_column):
             raise DataError(
@@ -63,6 +66,10 @@ def folder(
         )
     if not rows:
         raise DataError(f"{file.name}: it has no rows")
+    shown = [(row["image"]["path"], row["subject_id"]) for row in rows]
+    stands = one_name_each(shown, same_picture=same_picture, missing=True)
+    for row in rows:
+        row["subject_id"] = stands.get(row["subject_id"], row["subject_id"])
     return Dataset.from_list(rows, features=PICTURES)
 
 

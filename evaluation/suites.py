@@ -1,6 +1,6 @@
 """The suites of a report: what is measured of a model, each kept in ``parts/`` once it is done."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -12,12 +12,12 @@ from conf import target
 from conf.schema import Config
 from data.pictures import listed
 from data.policy import Policy, policy
-from data.prepared import cache_folder, fingerprint, prepared
+from data.prepared import cache_folder, dealt, fingerprint, kept
 from evaluation import behaviour, controls, examples, findings, flips, interface, stored, text
 from evaluation.behaviour import UNSHARED, Answered
 from evaluation.measure import Measure
 from evaluation.pictures import Answerer, Pictures, seen
-from lineage import files
+from lineage import files, people
 from lineage.errors import TactError
 from lineage.run import RunFolder, StageState
 from models import configured
@@ -38,21 +38,30 @@ class Suites:
         *,
         fresh: bool = False,
     ) -> None:
+        config = replace(config, checkpoints=str(run.path.parent))  # wherever it lies now
         self.config, self.run, self.stages, self.fresh = config, run, stages, fresh
         self.folder = stored.folder(run, stages)
         self.rule: Policy = policy(config.policy)
-        self.splits = prepared(config)
-        self._check_people()
+        everyone = dealt(config)
+        self._check_people(everyone)
+        self.splits = kept(config, everyone)
         self.test = self._split(config.report.split, "report.split")
+        self._note_people()
         self.model: VLM = configured.finished(config, run, self.rule, stages=stages)
         self.console = Console(stderr=True)
         self._seen: dict[str, Pictures] = {}
         self._answerers: dict[str, Answerer] = {}
 
-    def _check_people(self) -> None:
+    def _note_people(self) -> None:
+        for name in (self.config.report.split, self.config.report.attack_split):
+            if len(self.splits.get(name, ())):
+                people.note(self.run, self.stages[-1].stage, kind=people.REPORT, split=name,
+                            people=self.splits[name]["subject_id"])  # fmt: skip
+
+    def _check_people(self, everyone: Mapping[str, Dataset]) -> None:
         """Whoever was trained on must not be tested: people who moved are refused."""
         known = self.run.read().data_fingerprint
-        if known is not None and known != fingerprint(self.splits):
+        if known is not None and known != fingerprint(everyone):
             raise TactError(
                 f"run={self.run.name}: the source's people or splits are no longer those that it "
                 "was trained on, so whoever it knows may now be tested: restore them"

@@ -8,8 +8,8 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment
 
 from conf.schema import Config
-from data import terms
 from data.policy import Policy
+from data.sets import terms
 from export.clean import PICTURE
 from export.evidence import Content, Evidence, headline
 from export.usage import usage
@@ -64,7 +64,7 @@ def card(
             tokens=config.model.interface.tokens,
             bits=config.model.interface.bits,
             spent=ledger["statement"] if ledger else None,
-            terms=terms.of(config.data.source),
+            terms=terms.carried(config.data.source),
             picture=PICTURE if drawn else None,
             measures=measures,
             fails=fails(evidence.report, policy),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.schema import Config
-from data.prepared import prepared
+from data.prepared import dealt
 from lineage.errors import TactError
 from lineage.place import CHECKOUT
 from lineage.run import RunFolder
@@ -70,9 +70,9 @@ class Rows:
 
     @classmethod
     def of(cls, config: Config) -> "Rows":
-        """Those of the config's source. Raises DataError where it can't be read any more."""
+        """Those of the config's source, excluded people too. DataError where it is gone."""
         ids, sentences = set[str](), set[str]()
-        for name, table in prepared(config).items():
+        for name, table in dealt(config).items():
             if name in config.data.public:
                 continue
             for column in ("subject_id", "picture_id", "row_id"):

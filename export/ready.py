@@ -4,13 +4,17 @@ from pathlib import Path
 
 from conf import compose
 from export import clean, stated
-from lineage import files
+from lineage import exclusion, files
 from lineage.errors import TactError
 from lineage.run import RunFolder
 
 
 def ready(run: RunFolder, *, cache: str | None = None) -> Path:
-    """The run's ``export/``. TactError where it is missing, of other weights, or was changed."""
+    """The run's ``export/``. TactError where it is missing, of other weights, or was changed.
+
+    TactError too where somebody was excluded whom the run was trained on.
+    """
+    exclusion.check(run, goes_on="push")
     folder = run.path / "export"
     again = f"export again: python -m export run={run.name}"
     if not (folder / stated.NAME).exists():

@@ -12,7 +12,7 @@ from conf.schema import Config
 from data.policy import Policy, policy
 from export import adapter, card, clean, halves, picture, stated
 from export.evidence import Evidence, evidence
-from lineage import files
+from lineage import exclusion, files
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from models import configured
@@ -25,6 +25,7 @@ def export(run: RunFolder, *, wanted: Mapping[str, Any] | None = None) -> dict[s
     TactError where the run isn't finished, its papers aren't its own, a bound of its policy isn't
     met, or a file would hold what is nobody's business.
     """
+    exclusion.check(run, goes_on="export")
     config = _config(run, wanted or {})
     rule = policy(config.policy)
     papers = evidence(config, run, rule)

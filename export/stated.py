@@ -8,8 +8,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from conf.schema import Config
-from data import terms
 from data.policy import Policy
+from data.sets import terms
 from export.evidence import Evidence, headline
 from lineage import files
 from lineage.errors import TactError
@@ -50,7 +50,7 @@ def stated(config: Config, policy: Policy, evidence: Evidence, *, folder: Path) 
             "source": config.data.source["_target_"],
             "fingerprint": evidence.manifest.data_fingerprint,
             "public_splits": list(config.data.public),
-            "terms": terms.of(config.data.source),
+            "terms": terms.carried(config.data.source),
         },
         "attacks": headline(evidence.report),
         "files": hashes(folder),

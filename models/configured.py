@@ -45,7 +45,7 @@ def lora_settings(config: ModelConfig) -> dict[str, Any]:
     """Arguments of ``lora.attach``."""
     lora = config.lora
     return {"rank": lora.rank, "alpha": lora.alpha, "dropout": lora.dropout,
-            "targets": list(lora.targets)}  # fmt: skip
+            "targets": list(lora.targets), "freeze_a": lora.freeze_a}  # fmt: skip
 
 
 def after(

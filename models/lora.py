@@ -18,9 +18,20 @@ ADAPTER = "default"
 
 
 def attach(
-    language_model: nn.Module, *, rank: int, alpha: int, dropout: float, targets: list[str]
+    language_model: nn.Module,
+    *,
+    rank: int,
+    alpha: int,
+    dropout: float,
+    targets: list[str],
+    freeze_a: bool = False,
 ) -> None:
-    """Put a fresh adapter into ``language_model`` in place; TactError where that can't be."""
+    """Put a fresh adapter into ``language_model`` in place; TactError where that can't be.
+
+    With ``freeze_a`` only B is to train, beside an A with orthonormal rows (Sun et al. 2024,
+    "Improving LoRA in Privacy-preserving Federated Learning", section 4): under DP, noise on both
+    is multiplied.
+    """
     check(language_model, targets)
     config = LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none"
@@ -32,6 +43,11 @@ def attach(
         raise TactError(
             f"model.lora.targets={targets}: no adapter can be put in: {reason}"
         ) from error
+    if freeze_a:
+        for layer in layers(language_model):
+            layer.freezes_a = True
+        for parameter in frozen(language_model):
+            nn.init.orthogonal_(parameter)
 
 
 def check(
@@ -74,6 +90,12 @@ def layers(module: nn.Module) -> list[Any]:
 def parameters(module: nn.Module) -> list[nn.Parameter]:
     """The adapter's own parameters (A and B of each layer)."""
     return [p for name, p in module.named_parameters() if is_adapter(name)]
+
+
+def frozen(module: nn.Module) -> list[nn.Parameter]:
+    """The A of each adapter that was attached with ``freeze_a``: kept with it, never trained."""
+    held = [layer for layer in layers(module) if getattr(layer, "freezes_a", False)]
+    return [p for layer in held for p in layer.lora_A.parameters()]
 
 
 def is_adapter(name: str) -> bool:

@@ -128,14 +128,18 @@ class VLM(nn.Module):
         return torch.where(late, second.gather(1, back), first)
 
     def named_parts(self) -> dict[str, list[tuple[str, nn.Parameter]]]:
-        """Part → its parameters by their full name; the adapter's are ``lora``."""
+        """Part → its parameters by their full name; the adapter's are ``lora``.
+
+        What of the adapter never trains is ``lora_frozen``.
+        """
+        frozen = {id(parameter) for parameter in lora.frozen(self.language_model)}
         parts: dict[str, list[tuple[str, nn.Parameter]]] = {}
         for name, parameter in self.named_parameters():
             if any(unused in name for unused in self.parts.unused):
                 continue
             part = name.split(".")[0]
             if lora.is_adapter(name):
-                part = "lora"
+                part = "lora_frozen" if id(parameter) in frozen else "lora"
             elif part == "head":
                 part = "language_model"
             parts.setdefault(part, []).append((name, parameter))

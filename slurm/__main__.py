@@ -6,7 +6,7 @@ from typing import Any
 from lineage.door import options, run_door, verb_and_words
 
 HELP = """
-python -m slurm plan experiment=NAME [site=SITE] [key=value …]
+python -m slurm plan experiment=NAME [site=SITE] [probe=true] [key=value …]
 python -m slurm submit experiment=NAME run=RUN site=SITE [dirty=true] [key=value …]
 python -m slurm sweep experiment=NAME sweep=SWEEP site=SITE [limit=4] [points=FILE] [dirty=true]
     key=1,2,4 [key=value …]
@@ -14,6 +14,7 @@ python -m slurm status|logs|cancel run=RUN [checkpoints=FOLDER] [follow=true] [j
 python -m slurm status|resume|cancel|collect sweep=SWEEP [x=COLUMN] [y=COLUMN] [json=true]
 
   python -m slurm plan experiment=demo            steps, memory and epsilon by stage; nothing runs
+  python -m slurm plan experiment=demo probe=true    a few steps of each are run, for their time
   python -m slurm submit experiment=demo run=first site=slurm dry_run=true  print the scripts
   python -m slurm submit experiment=demo run=first site=slurm   one job a step, each after the last
   python -m slurm status run=first                how far each is, and why one failed
@@ -99,8 +100,11 @@ def _plan(words: list[str]) -> Any:
     from conf.compose import load
     from slurm.plan import planned
 
+    own = [word for word in words if word in ("probe=true", "probe=false")]
     named = any(word.startswith("run=") for word in words)
-    return planned(load([*words, *([] if named else ["run=plan"])]))
+    rest = [word for word in words if word not in own]
+    config = load([*rest, *([] if named else ["run=plan"])])
+    return planned(config, probed="probe=true" in own)
 
 
 def _submit(words: list[str]) -> Any:

@@ -1,5 +1,6 @@
 """Slurm's own commands: each answers, or is one clear error."""
 
+import getpass
 import os
 import subprocess
 import time
@@ -27,15 +28,6 @@ class Queued:
     reason: str
 
 
-@dataclass(frozen=True)
-class Partition:
-    """What a partition allows."""
-
-    name: str
-    time: str  # the longest job, as Slurm writes it
-    up: bool
-
-
 def submit(script: Path, *, after: str | None = None, held: bool = False) -> str:
     """Hand a script in; returns the job's id. It starts when job ``after`` has ended well."""
     words = ["sbatch", "--parsable"]
@@ -44,6 +36,14 @@ def submit(script: Path, *, after: str | None = None, held: bool = False) -> str
     if held:
         words.append("--hold")
     return call([*words, str(script)]).strip().partition(";")[0]
+
+
+def tried(script: Path) -> str:
+    """What Slurm says of a script that it is only asked about, such as when it would start.
+
+    TactError where it would refuse it.
+    """
+    return _said(_done(["sbatch", "--test-only", str(script)]).stderr).removeprefix("sbatch: ")
 
 
 def release(job: str) -> None:
@@ -67,16 +67,13 @@ def queue() -> dict[str, Queued]:
     return {job.id: job for job in found}
 
 
-def partitions() -> dict[str, Partition]:
-    """The partitions there are; the default one also stands under the empty name."""
-    found = {}
-    for line in call(["sinfo", "--noheader", "--format=%P|%l|%a"]).splitlines():
-        name, time, state = line.strip().split("|")
-        one = Partition(name.rstrip("*"), time, state == "up")
-        found[one.name] = one
-        if name.endswith("*"):
-            found[""] = one
-    return found
+def accounts() -> set[str] | None:
+    """The accounts that this user may charge; None where the cluster keeps no accounts."""
+    words = ["sacctmgr", "--noheader", "--parsable2", "show", "associations"]
+    try:
+        return set(call([*words, f"user={getpass.getuser()}", "format=account"]).split())
+    except TactError:
+        return None
 
 
 def most_tasks() -> int:
@@ -88,6 +85,10 @@ def most_tasks() -> int:
 
 def call(words: Sequence[str]) -> str:
     """What a command prints; TactError where it isn't there, fails or takes too long."""
+    return _done(words).stdout
+
+
+def _done(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
     english = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
@@ -105,8 +106,11 @@ def call(words: Sequence[str]) -> str:
             "controller is down; try again later"
         ) from None
     if done.returncode:
-        raise NoAnswer(f"{words[0]} failed: {_said(done.stderr) or f'status {done.returncode}'}")
-    return done.stdout
+        said = _said(done.stderr) or f"status {done.returncode}"
+        if "account" in said.lower():
+            said += ": give site.account= one that you may use here (sacctmgr show associations)"
+        raise NoAnswer(f"{words[0]} failed: {said}")
+    return done
 
 
 def _patiently(words: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ def run_step(run: RunFolder, number: int) -> dict[str, Any]:
             f"run={run.name} has no job of step {number} in {record.folder(run)}: do all nodes see "
             "the folder of the run folders?"
         )
-    print(f"{now()} {job.name} begins", flush=True)
+    print(f"{now()} {job.name} begins on {record.node()}", flush=True)
     note = record.folder(run) / f"{job.name}.json"
     with record.noted(note, reached=reached(run), job=job.id):
         config = compose.from_yaml(run.path / "config.yaml")

@@ -6,6 +6,7 @@ points instead, one list of words each. A manifest is written once and never cha
 
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,6 +44,11 @@ class Manifest:
     def run(self, point: Point) -> str:
         """The name of a point's run folder."""
         return f"{self.name}-{point.number:04d}"
+
+    @property
+    def tightest(self) -> Point:
+        """The point with the least budget; the first where they don't differ in it."""
+        return min(self.points, key=_budget)
 
     def config(self, point: Point, *, checkpoints: Path) -> Config:
         """What a point's words compose to. Raises ConfigError."""
@@ -123,6 +129,15 @@ def read(path: Path) -> Manifest:
         content["limit"],
         SiteConfig(**content["site"]),
     )
+
+
+def _budget(point: Point) -> float:
+    """The ε that the point's own words give."""
+    given = dict(word.lstrip("+").split("=", 1) for word in point.words if "=" in word)
+    try:
+        return float(given.get("privacy.epsilon", math.inf))
+    except ValueError:  # null: none
+        return math.inf
 
 
 def _listed(path: Path) -> list[tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """``python -m slurm plan``: what a config would take, before anything is submitted or trained.
 
-Nothing of a model is loaded and no data is prepared: rows are made of a sample of the source, which
-the answer states.
+Nothing of a model is loaded and no data is prepared, unless it is told to probe: rows are made of a
+sample of the source, which the answer states.
 """
 
 from collections.abc import Callable
@@ -9,8 +9,6 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from datasets import Dataset
-from rich.console import Console
-from rich.table import Table
 
 from conf import rules, target
 from conf.schema import Config, StageConfig
@@ -18,43 +16,52 @@ from data import prepared
 from data.encode import EncodedRow, RowError, encode
 from data.policy import Policy, policy
 from lineage.errors import TactError
+from models.state import ADVERSARIES
 from models.vlm import VLM
 from privacy import layers
 from privacy.parents import foreseen
 from privacy.plan import by_stage, calibrated
-from slurm import client
-from slurm.submit import check_site
+from slurm import disk, limits
+from slurm.probe import probe
+from slurm.shown import show
+from train import pace, terms
 from train.footprint import Footprint, empty_model, footprint
+from train.pace import Pace
 
 SAMPLE_PEOPLE, SAMPLE_ROWS = 24, 128
 T = TypeVar("T")
-console = Console(highlight=False)
 
 
-def planned(config: Config) -> dict[str, Any]:
-    """Steps, ε and memory by stage, bad rows in a sample, the site's partition, what is refused.
+def planned(config: Config, *, probed: bool = False) -> dict[str, Any]:
+    """Steps, ε, memory, time, bad rows by stage; disk; the partitions that fit; what is refused.
 
-    Raises TactError where not even a sample of the source can be read.
+    ``probed`` trains a few steps of each stage first, for their time. Raises TactError where not
+    even a sample of the source can be read.
     """
+    refused: list[str] = []
+    if probed:
+        _or_refused(refused, lambda: probe(config))
     rule, sample = policy(config.policy), _sample(config)
     model = lru_cache(partial(empty_model, config, rule))
-    refused: list[str] = []
     spent = _or_refused(refused, lambda: _epsilon(config)) or {}
     stages = []
     for name in rules.stage_names(config):
         made = _or_refused(refused, partial(_stage, config, name, sample, rule, model))
         if made is not None:
             stages.append({**made, **spent.get(name, {})})
+    room = disk.needed(config, {each["stage"]: each["bytes"] for each in stages}, sample)
+    _or_refused(refused, lambda: disk.check(config, room))
     site = None
     if config.site.scheduler == "slurm":
-        site = _or_refused(refused, lambda: _site(config))
+        refused += limits.stuck(config)
+        site = _or_refused(refused, lambda: limits.of_site(config, stages))
     people = len(set(sample["subject_id"]))
     found = {
-        "stages": stages, "site": site, "refused": list(dict.fromkeys(refused)),
+        "stages": stages, "disk": room, "site": site, "refused": list(dict.fromkeys(refused)),
         "sample": f"rows of {people} people of the source, at most {SAMPLE_ROWS} a stage",
     }  # fmt: skip
     if not config.json:
-        _show(found)
+        show(found)
     return found
 
 
@@ -83,12 +90,33 @@ def _stage(
     each = len(sample) / len(set(sample["subject_id"]))
     pictures = round(config.data.people.get(stage.people, 0) * each)
     taken = footprint(config, name, model, rows, pictures=max(1, pictures))
+    before = pace.known(config, name)
     return {
         "stage": name, "steps": stage.steps,
         "rows": config.privacy.expected_batch_units if private else stage.batch_size_rows,
-        "private": private, "rejects": bad, "longest_tokens": max(len(row) for row in rows),
-        "memory": {**vars(taken), "peak": taken.peak},
+        "private": private, "rejects": before.rejects if before else bad,
+        "longest_tokens": max(len(row) for row in rows),
+        "memory": {**vars(taken), "peak": taken.peak}, "time": _time(config, stage.steps, before),
+        "bytes": _bytes(model, stage, taken),
     }  # fmt: skip
+
+
+def _time(config: Config, steps: int, before: Pace | None) -> dict[str, Any] | None:
+    """Seconds by the pace that such a stage has had, and as how many jobs."""
+    if before is None:
+        return None
+    machine = f"{before.machine['cpu']}, {before.machine['cores']} cores"
+    jobs = limits.jobs(config.site, before, steps) if config.site.scheduler == "slurm" else 1
+    return {"seconds": before.seconds(steps), "run": before.run, "ended": before.ended,
+            "machine": machine, "jobs": jobs}  # fmt: skip
+
+
+def _bytes(model: VLM, stage: StageConfig, taken: Footprint) -> dict[str, int]:
+    """What a stage leaves on disk, or needs there while it trains."""
+    trained = model.train_only([*stage.train, *terms.adversaries(stage)])
+    kept = [p.nbytes for name, p in trained.items() if not name.startswith(ADVERSARIES)]
+    return {"kept": sum(kept), "trained": sum(p.nbytes for p in trained.values()),
+            "optimizer": taken.optimizer, "model": taken.weights}  # fmt: skip
 
 
 def _rows(
@@ -125,42 +153,9 @@ def _epsilon(config: Config) -> dict[str, dict[str, Any]]:
     }
 
 
-def _site(config: Config) -> dict[str, Any]:
-    """The partition that jobs would go to, and those that allow as long a job."""
-    check_site(config.site)
-    wanted = client.minutes(config.site.time)
-    found = {name: each for name, each in client.partitions().items() if name and each.up}
-    fit = [name for name, each in found.items() if client.minutes(each.time) >= wanted]
-    return {"partition": config.site.partition, "time": config.site.time, "fit": sorted(fit)}
-
-
 def _or_refused(refused: list[str], ask: Callable[[], T]) -> T | None:
     try:
         return ask()
     except TactError as error:
         refused.append(str(error))
         return None
-
-
-def _show(found: dict[str, Any]) -> None:
-    parts = tuple(Footprint.__dataclass_fields__)
-    names = ("steps", "rows", "MiB", *parts, "ε", "bad rows")
-    table = Table(title="by stage: rows a step, memory of a process at its fullest", box=None)
-    table.add_column("stage", no_wrap=True)
-    for each in names:
-        table.add_column(each, justify="right")
-    for each in found["stages"]:
-        memory, spent = each["memory"], each.get("epsilon_so_far")
-        free = "∞" if each["private"] else ""
-        table.add_row(
-            each["stage"], str(each["steps"]), f"{each['rows']:g}", f"{memory['peak'] / 2**20:.0f}",
-            *(f"{memory[part] / 2**20:.0f}" for part in parts),
-            free if spent is None else f"{spent:.3g}", f"{each['rejects']:.1%}",
-        )  # fmt: skip
-    console.print(table)
-    console.print(f"from {found['sample']}; time and disk are not foreseen yet")
-    if found["site"]:
-        fit = ", ".join(found["site"]["fit"]) or "none"
-        console.print(f"partitions that allow {found['site']['time']}: {fit}")
-    for each in found["refused"]:
-        console.print(f"refused: {each}")

@@ -16,9 +16,10 @@ def run_point(sweep: Sweep, number: int | None) -> dict[str, Any]:
     """Train point ``number``, or that of the array's task, and note its ε. Raises TactError."""
     number = int(os.environ["SLURM_ARRAY_TASK_ID"]) if number is None else number
     point = sweep.manifest.points[number]
-    print(f"{now()} {sweep.manifest.run(point)} begins: {' '.join(point.words)}", flush=True)
+    name, words = sweep.manifest.run(point), " ".join(point.words)
+    print(f"{now()} {name} begins on {record.node()}: {words}", flush=True)
     began = time.monotonic()
-    run = RunFolder(sweep.checkpoints / sweep.manifest.run(point))
+    run = RunFolder(sweep.checkpoints / name)
     with record.noted(sweep.note(point), reached=reached(run), words=point.words) as note:
         done = patiently(sweep.manifest.config(point, checkpoints=sweep.checkpoints))
         if (run.path / NAME).exists():

@@ -67,6 +67,11 @@ def state(run: RunFolder, job: Job) -> dict[str, Any] | None:
     return files.read_json(path) if path.exists() else None  # type: ignore[no-any-return]
 
 
+def node() -> str:
+    """What Slurm calls the machine that this runs on."""
+    return os.environ.get("SLURMD_NODENAME", "this machine")
+
+
 @contextmanager
 def noted(path: Path, *, reached: str, **known: Any) -> Iterator[dict[str, Any]]:
     """Write that a job runs, and how it ended: done, stopped by a signal, or failed and why.

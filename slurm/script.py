@@ -9,8 +9,10 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from conf.schema import SiteConfig
+from conf.schema import Config, SiteConfig
 from lineage.place import CHECKOUT, ELSEWHERE
+from lineage.run import RunFolder
+from slurm import record
 
 
 def text(
@@ -37,6 +39,17 @@ def text(
         modules=[shlex.quote(module) for module in site.modules],
         environment={k: shlex.quote(v) for k, v in environment(site, code).items()},
         command=site.wrap.replace("{command}", command),
+    )
+
+
+def of_step(config: Config, run: RunFolder, number: int, step: str, code: Path) -> str:
+    """The script of one step of a run."""
+    return text(
+        config.site,
+        name=f"{run.name}.{number}-{step}",
+        log=record.folder(run) / f"{number}-{step}.log",
+        code=code,
+        words=["job", f"run={run.name}", f"checkpoints={run.path.parent}", f"step={number}"],
     )
 
 

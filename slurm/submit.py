@@ -7,11 +7,11 @@ from typing import Any
 from rich.console import Console
 
 from conf import compose, rules
-from conf.schema import Config, SiteConfig
+from conf.schema import Config
 from lineage.errors import TactError
 from lineage.place import place
 from lineage.run import DONE, INHERITED, RunFolder, now
-from slurm import client, code, record, script
+from slurm import client, code, limits, record, script
 from slurm.record import Chain, Job
 
 console = Console(highlight=False)
@@ -29,16 +29,13 @@ def submit(config: Config, *, dirty: bool = False) -> dict[str, Any]:
             f"site={site.name} has no Slurm: give site=NAME; there are: {there}. A file of your "
             "own goes into conf/site/ or a folder of hydra.searchpath"
         )
-    if client.minutes(site.time) * 60 <= 2 * site.signal_s:
-        raise TactError(
-            f"site.time={site.time} leaves a job no time: it is told to save site.signal_s="
-            f"{site.signal_s} seconds before; ask for more than twice that"
-        )
+    limits.check_time(site)
+    limits.check_budget(config)
     checkpoints = place(config.checkpoints)
     if config.dry_run:
         return _printed(config, checkpoints)
     found = code.revision(dirty=dirty)
-    check_site(site)
+    limits.check(config)
     if config.parent:
         RunFolder.existing(config.parent.partition("@")[0], checkpoints=checkpoints)
     run = RunFolder.open(config.run, checkpoints=checkpoints)
@@ -92,7 +89,7 @@ def _hand_in(
         for number, step in steps:
             name = f"{number}-{step}"
             path = record.folder(run) / f"{name}.sbatch"
-            path.write_text(_text(config, run, number, step, copy))
+            path.write_text(script.of_step(config, run, number, step, copy))
             path.with_suffix(".json").unlink(missing_ok=True)
             after = chain.jobs[-1].id if chain.jobs else None
             chain.jobs.append(Job(number, step, client.submit(path, after=after, held=not after)))
@@ -104,42 +101,16 @@ def _hand_in(
         raise
 
 
-def _text(config: Config, run: RunFolder, number: int, step: str, copy: Path) -> str:
-    return script.text(
-        config.site,
-        name=f"{run.name}.{number}-{step}",
-        log=record.folder(run) / f"{number}-{step}.log",
-        code=copy,
-        words=["job", f"run={run.name}", f"checkpoints={run.path.parent}", f"step={number}"],
-    )
-
-
 def _printed(config: Config, checkpoints: Path) -> dict[str, Any]:
     run = RunFolder(checkpoints / config.run)
     copy, made = record.folder(run) / code.FOLDER, {}
     for number, step in left(config, run):
-        made[f"{number}-{step}"] = _text(config, run, number, step, copy)
+        made[f"{number}-{step}"] = script.of_step(config, run, number, step, copy)
     for before, (name, text) in zip([None, *made], made.items(), strict=False):
         if not config.json:
             console.print(f"# {name}{f', once {before} has ended well' if before else ''}")
             console.print(text, markup=False, soft_wrap=True)
     return {"run": run.name, "scripts": made, "dry_run": True}
-
-
-def check_site(site: SiteConfig) -> None:
-    """TactError where the cluster has no such partition, or it allows less than is asked for."""
-    there = client.partitions()
-    found = there.get(site.partition or "")
-    if found is None:
-        names = ", ".join(sorted(name for name in there if name)) or "none"
-        raise TactError(f"site.partition={site.partition}: no such partition; there are: {names}")
-    if not found.up:
-        raise TactError(f"site.partition={found.name} is down: choose another one, or wait")
-    if client.minutes(site.time) > client.minutes(found.time):
-        raise TactError(
-            f"site.time={site.time} is more than partition {found.name} allows ({found.time}): ask "
-            "for less; a job that needs more is requeued and goes on"
-        )
 
 
 def _check_free(run: RunFolder) -> None:

@@ -13,9 +13,8 @@ from typing import Any
 from lineage import files
 from lineage.errors import TactError
 from lineage.run import RunFolder, named
-from slurm import client, code, local, manifest, record, script
+from slurm import client, code, limits, local, manifest, record, script
 from slurm.manifest import Manifest, Point
-from slurm.submit import check_site
 
 WAITS, MISSING = "waits", "missing"
 
@@ -87,43 +86,45 @@ class Sweep:
 def begin(made: Manifest, *, checkpoints: Path, dirty: bool) -> dict[str, Any]:
     """Write the manifest and run its points. Raises TactError; then nothing was begun."""
     named(made.name, checkpoints)
-    folder = checkpoints / "sweeps" / made.name
-    if (folder / "manifest.json").exists():
-        raise TactError(
-            f"sweep={made.name} was begun before: python -m slurm resume sweep={made.name} runs "
-            "what is missing of it; another manifest is another sweep"
-        )
+    sweep = Sweep(checkpoints / "sweeps" / made.name, made)
+    _check_new(sweep)
     found = code.revision(dirty=dirty)
-    if made.site.scheduler == "slurm":
-        check_site(made.site)
-        _check_array(made)
     manifest.check(made, checkpoints=checkpoints)
-    (folder / "points").mkdir(parents=True, exist_ok=True)
-    code.keep(folder, found)
-    manifest.write(folder / "manifest.json", made)
-    sweep = Sweep(folder, made)
-    try:
-        return resume(sweep)
-    finally:
-        if sweep.on_slurm and not sweep.arrays():  # Slurm refused it
-            shutil.rmtree(folder)
+    tightest = made.config(made.tightest, checkpoints=checkpoints)
+    if sweep.on_slurm:
+        limits.check(tightest)
+        _check_array(made)
+    limits.check_budget(tightest)
+    (sweep.folder / "points").mkdir(parents=True, exist_ok=True)
+    with RunFolder(sweep.folder).lock():
+        _check_new(sweep)  # another command may have been faster
+        code.keep(sweep.folder, found)
+        manifest.write(sweep.folder / "manifest.json", made)
+        try:
+            return _run_missing(sweep)
+        finally:
+            if sweep.on_slurm and not sweep.arrays():  # Slurm refused it
+                shutil.rmtree(sweep.folder)
 
 
 def resume(sweep: Sweep) -> dict[str, Any]:
     """Run the points that are not done and not in the queue; on this machine until they end."""
-    folder = RunFolder(sweep.folder)
-    with folder.lock():
-        states = sweep.states()
-        again = (WAITS, record.RUNNING) if sweep.on_slurm else ()
-        todo = [p for p in sweep.manifest.points
-                if states[p.number]["state"] not in (record.DONE, *again)]  # fmt: skip
-        if not sweep.on_slurm:
-            local.run(sweep.manifest, todo, folder=sweep.folder)
-            return _all_done(sweep)
-        if todo:
-            job = client.submit(_script(sweep, todo), held=True)
-            files.write_json(sweep.folder / "jobs.json", [*sweep.arrays(), job])
-            client.release(job)
+    with RunFolder(sweep.folder).lock():
+        return _run_missing(sweep)
+
+
+def _run_missing(sweep: Sweep) -> dict[str, Any]:
+    states = sweep.states()
+    again = (WAITS, record.RUNNING) if sweep.on_slurm else ()
+    todo = [p for p in sweep.manifest.points
+            if states[p.number]["state"] not in (record.DONE, *again)]  # fmt: skip
+    if not sweep.on_slurm:
+        local.run(sweep.manifest, todo, folder=sweep.folder)
+        return _all_done(sweep)
+    if todo:
+        job = client.submit(_script(sweep, todo), held=True)
+        files.write_json(sweep.folder / "jobs.json", [*sweep.arrays(), job])
+        client.release(job)
     return {"sweep": sweep.manifest.name, "submitted": len(todo)}
 
 
@@ -186,6 +187,15 @@ def _script(sweep: Sweep, todo: Sequence[Point]) -> Path:
         array=f"{indices([p.number for p in todo])}%{limit}",
     ))  # fmt: skip
     return path
+
+
+def _check_new(sweep: Sweep) -> None:
+    if (sweep.folder / "manifest.json").exists():
+        name = sweep.manifest.name
+        raise TactError(
+            f"sweep={name} was begun before: python -m slurm resume sweep={name} runs what is "
+            "missing of it; another manifest is another sweep"
+        )
 
 
 def _check_array(made: Manifest) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
+from filelock import FileLock
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -22,7 +23,11 @@ SHORT = [
     "data.people={public: 60, private: 30, validation: 10, attack: 25, test: 25}",
     "stage.base_tower.rows.count=200",
     "stage.align.rows.count=200",
+    "stage.base_tower.batch_size_rows=16",
     "stage.align.batch_size_rows=32",
+    "stage.base_language.batch_size_rows=8",
+    "stage.instruct.batch_size_rows=8",
+    "stage.prefer.batch_size_rows=8",
     "stage.base_language.rows.count=200",
     "stage.instruct.rows.count=200",
     "stage.prefer.rows.count=200",
@@ -38,17 +43,25 @@ SHORT = [
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where rendered people are kept for the whole session."""
-    return tmp_path_factory.mktemp("cache")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that pytest-xdist's workers share, for what is made once by whoever needs it."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def pictures(cache: Path) -> Any:
+def cache(together: Path) -> Path:
+    """Where rendered people are kept for the whole session."""
+    return together / "cache"
+
+
+@pytest.fixture(scope="session")
+def pictures(cache: Path, together: Path) -> Any:
     """A pictures table of 150 people, two pictures each: that of the short experiment."""
     from data.portraits.table import portraits
 
-    return portraits(people=150, pictures_per_person=2, cache=cache, progress=False)
+    with FileLock(together / "pictures.lock"):
+        return portraits(people=150, pictures_per_person=2, cache=cache, progress=False)
 
 
 @pytest.fixture(scope="session")
@@ -98,13 +111,16 @@ def short(short_in: Callable[..., list[str]], tmp_path: Path) -> Callable[..., l
 
 
 @pytest.fixture(scope="session")
-def finished(
-    cache: Path, pictures: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Path]:
+def finished(cache: Path, pictures: Any, together: Path) -> Callable[[str], Path]:
     """The run folder of a short experiment with all its steps, ``private`` or ``open``."""
-    folder = tmp_path_factory.mktemp("finished")
+    folder = together / "finished"
 
     def run(kind: str) -> Path:
+        with FileLock(together / f"{kind}.lock"):
+            make(kind)
+        return folder / kind
+
+    def make(kind: str) -> None:
         if not (folder / kind / "export").exists():
             words = [*SHORT, f"cache={cache}", f"checkpoints={folder}", f"run={kind}"]
             words += [f"model.interface.kind={kind}"]
@@ -113,7 +129,6 @@ def finished(
             command = [sys.executable, "-m", "train", *words]
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
             subprocess.run(command, cwd=ROOT, env=environment, check=True)
-        return folder / kind
 
     return run
 

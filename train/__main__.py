@@ -13,6 +13,7 @@ Runs the steps of an experiment; the same command again goes on where it stopped
   python -m train experiment=demo run=x dry_run=true  check the config, do nothing
   python -m train experiment=demo run=y stages=[prefer] parent=demo@instruct
   python -m train experiment=demo run=z stage.prefer.steps=20 seed=1
+  python -m train --multirun experiment=demo 'run=s-${{seed}}' seed=0,1   Hydra's own, one by one
 
 Config groups: {groups}
 Experiments: {experiments}
@@ -22,6 +23,10 @@ Your own config files: hydra.searchpath=[file:///FOLDER]; json=true prints a JSO
 
 def main(words: list[str]) -> dict[str, object]:
     """Compose, check and run; raises TactError or ConfigError."""
+    if "--multirun" in words:
+        from train.multirun import multirun
+
+        return multirun(words)
     from conf.compose import load
 
     config = load(words)

@@ -16,6 +16,7 @@ from conf.schema import Config, StageConfig
 from data.lexicon import WORDS
 from data.policy import Policy
 from data.prepared import cache_folder
+from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from models import attention, configured, lora, state
@@ -25,6 +26,7 @@ from models.words import word_mask
 from privacy import layers
 from train import accounted, precision, processes, references, terms, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
+from train.clock import Clock
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
 from train.progress import Progress
@@ -38,6 +40,7 @@ def fit(
 ) -> None:
     """Train stage ``name`` to its end and write its weights. Raises TactError, Interrupted."""
     _quiet()
+    clock = Clock()
     stage = config.stage[name]
     started = [*run.finished_stages()]
     public = rules.is_public(config, stage)
@@ -63,6 +66,8 @@ def fit(
         max_rejects=config.data.max_rejects,
         rejects=run.private / f"rejects-{name}.jsonl",
     )
+    if not processes.rank():
+        _note_people(config, name, run, splits, encoded)
     held = None
     if private:  # a figure of private rows would not be accounted
         check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
@@ -75,15 +80,30 @@ def fit(
     else:
         module = _module(config, stage, model, encoded, kind=Stage)
         held = validation.held_out(config, stage, module, splits, policy, folder=folder)
-    _train(config, stage, module, encoded, folder, held)
+    _train(config, stage, module, encoded, folder, held, clock)
     if private and processes.rank():
         return  # the first process writes
     validation.conclude(config, stage, module, held, splits, policy, folder=folder)
-    state.write(run.weights(name), {n: p for n, p in module.trainable.items()})
+    kept = dict(module.trainable)
+    if "lora" in stage.train:
+        kept |= dict(model.named_parts().get("lora_frozen", []))
+    state.write(run.weights(name), kept)
     run.end(name)
     if private:
         accounted.close(run, name)
     (folder / LAST).unlink(missing_ok=True)
+    clock.keep(config, name, run, encoded)
+
+
+def _note_people(
+    config: Config, name: str, run: RunFolder, splits: Mapping[str, Dataset], encoded: EncodedSet
+) -> None:
+    """Note whom the stage reads, before its first step."""
+    subjects = {row.subject for row in encoded.rows}
+    people.note(run, name, kind=people.STAGE, split=config.stage[name].people, people=subjects)
+    if validation.SPLIT in splits and config.trainer.validation_rows:
+        watched = set(splits[validation.SPLIT]["subject_id"])
+        people.note(run, name, kind=people.VALIDATION, split=validation.SPLIT, people=watched)
 
 
 def _module(
@@ -140,6 +160,7 @@ def _train(
     encoded: EncodedSet,
     folder: Path,
     held: validation.HeldOut | None,
+    clock: Clock,
 ) -> None:
     torch.set_num_threads(config.trainer.threads)
     torch.set_flush_denormal(True)
@@ -181,6 +202,7 @@ def _train(
         num_sanity_val_steps=0,
         callbacks=[
             *watched,
+            clock,
             SaveLast(
                 folder,
                 every=config.trainer.checkpoint_every_steps,

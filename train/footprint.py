@@ -36,7 +36,6 @@ from train.optimizer import made
 from train.terms import Step
 
 CHOOSING = ("aten::index", "aten::index_put", "aten::index_put_")  # a mask's size is its values'
-PASSES = 2  # the second meets the first one's gradients and the optimiser's state
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,11 @@ class Counted(TorchDispatchMode):
             if isinstance(tensor, Tensor) and tensor.is_meta:
                 self.count(tensor)
         return made
+
+    def phase(self) -> int:
+        """The peak since this was last asked."""
+        most, self.most = self.most, self.held
+        return most
 
     def hold(self, tensors: Iterable[Tensor]) -> int:
         """Count tensors that are there already; returns what is held."""
@@ -176,24 +180,29 @@ def _measured(
             features, encoded = _features(model, seen, pictures)
         step = partial(Step, model, batch, words, 0.0, chunk=config.trainer.lm_head_chunk_positions,
                        train_tower="tower" in stage.train)  # fmt: skip
-        for _ in range(PASSES):
-            if engine is not None:
-                engine.begin(batch.rows, torch.arange(batch.rows), pictures=batch.picture_row,
-                             doubled=model.pairs == "two_rows")  # fmt: skip
-            given = None if features is None else features[batch.pictures]
-            values = step(cached_features=given)
-            total = sum(weight * term(values).sum() for term, weight in losses.values())
-            del given, values
-            optimizer.zero_grad()  # only now: the last step's are there while this one goes forward
-            total.backward()  # type: ignore[union-attr]
-            if engine is not None and bound is not None:
-                for name, gradient in engine.clip(bound).sums.items():
-                    engine.weights[name].grad = gradient
-            del total
-            optimizer.step()
-        state = [x for each in optimizer.state.values() for x in each.values() if x.is_meta]
-        held = sum(x.nbytes for x in state)
-        return Footprint(weights, held, encoded, seen.most - weights - held - encoded, 0)
+        if engine is not None:
+            engine.begin(batch.rows, torch.arange(batch.rows), pictures=batch.picture_row,
+                         doubled=model.pairs == "two_rows")  # fmt: skip
+        given = None if features is None else features[batch.pictures]
+        values = step(cached_features=given)
+        total = sum(weight * term(values).sum() for term, weight in losses.values())
+        del given, values
+        forward = seen.phase()
+        total.backward()  # type: ignore[union-attr]
+        if engine is not None and bound is not None:
+            for name, gradient in engine.clip(bound).sums.items():
+                engine.weights[name].grad = gradient
+        del total
+        backward, gradients = seen.phase(), _bytes(p.grad for p in trainable.values())
+        optimizer.step()
+        state = _bytes(x for each in optimizer.state.values() for x in each.values() if x.is_meta)
+        # a later step goes forward with the last one's gradients, and with the optimiser's state
+        most = max(forward + gradients + state, backward + state, seen.phase())
+        return Footprint(weights, state, encoded, most - weights - state - encoded, 0)
+
+
+def _bytes(tensors: Iterable[Tensor | None]) -> int:
+    return sum(x.nbytes for x in tensors if x is not None)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class EncodedSet:
     rows: list[EncodedRow]
     pictures: list[Any]
     number: dict[str, int]  # picture's key → its place in ``pictures``
+    rejected: int = 0  # rows that were bad
 
     def index(self, picture: Any) -> int:
         """Place of a picture among the distinct ones."""
@@ -69,7 +70,8 @@ def encoded_set(
     for row_ in good:
         for picture in row_.pictures:
             distinct.setdefault(key_of(picture), picture)
-    return EncodedSet(good, list(distinct.values()), {k: i for i, k in enumerate(distinct)})
+    number = {key: place for place, key in enumerate(distinct)}
+    return EncodedSet(good, list(distinct.values()), number, len(bad))
 
 
 def stage_rows(

@@ -13,6 +13,8 @@ from conf.schema import Config
 from data import prepared
 from data.errors import DataError
 from data.policy import Policy, policy
+from data.sets import terms as terms_of_set
+from lineage import exclusion, people
 from lineage.errors import TactError
 from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
@@ -37,16 +39,18 @@ def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
     if processes.is_started_beside(config.trainer):
         follow(config)
         return {"run": config.run}
-    if config.trainer.progress and (told := unbounded(config)):
-        print(told, file=sys.stderr)
+    if config.trainer.progress:
+        for told in filter(None, (unbounded(config), terms_of_set.told(config.data.source))):
+            print(told, file=sys.stderr)
     run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
         run.keep_config(compose.to_yaml(config), ignore=rules.HARMLESS, stored=compose.normal)
         _enter(config, run)
         _note_model(config, run)
-        splits = prepared.prepared(config)
+        dealt = prepared.dealt(config)
+        splits = prepared.kept(config, dealt)
         _check_people(config, splits)
-        _note_data(config, run, splits)
+        _note_data(config, run, dealt)
         if config.privacy.epsilon is not None:
             accounted.begin(config, run, splits)
         after: str | None = None
@@ -85,7 +89,9 @@ def _enter(config: Config, run: RunFolder) -> None:
     if config.parent and run.read().parent is None:
         name, _, stage = config.parent.partition("@")
         parent = RunFolder.existing(name, checkpoints=place(config.checkpoints))
+        exclusion.check(parent, goes_on=f"parent={name}")
         run.inherit(parent, upto=stage or None)
+        people.inherit(run, parent, [s.stage for s in run.read().stages])
     manifest = run.read()
     taken = [s.stage for s in manifest.stages if s.state == INHERITED]
     if again := [name for name in config.stages or [] if name in taken]:
@@ -157,6 +163,7 @@ def _step(
         _door("export", config, run)
     elif step not in done:
         _needs(config, step, done)
+        exclusion.check(run, goes_on=f"stage {step}")
         if processes.world() > 1 and not rules.is_public(config, config.stage[step]):
             processes.tell(step)  # the others train it too; any other stage is the first one's
         fit(config, step, run, splits, rule)

@@ -21,7 +21,6 @@ import cv2
 
 from data.errors import DataError
 from data.portraits.person import attributes, sample_person, sample_picture
-from data.portraits.render import render
 from lineage.files import write_bytes, write_json
 
 CHUNK = 25  # people
@@ -100,6 +99,8 @@ def _end_with_parent() -> None:
 
 def _compile() -> None:
     """Fill numba's cache once, so that workers don't each compile."""
+    from data.portraits.render import render
+
     person = sample_person(0, 0, proxy_strength=0.0)
     render(person, sample_picture(person, 0), size=32)
 
@@ -131,6 +132,8 @@ def _draw_chunk(folder: Path, chunk: int, *, settings: dict[str, Any]) -> None:
 
 
 def _draw_person(part: Path, index: int, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    from data.portraits.render import render  # numba takes a second, and kept people need none
+
     person = sample_person(settings["seed"], index, proxy_strength=settings["proxy_strength"])
     rows = []
     for number in range(settings["pictures_per_person"]):

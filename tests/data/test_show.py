@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import published
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,19 @@ def test_rendered_people_are_counted_and_drawn(
     assert found["rejects"] == []
     with Image.open(found["sheet"]) as sheet:
         assert sheet.width > 600 and len(set(sheet.convert("L").getdata())) > 50
+
+
+def test_a_published_set_shows_its_terms(tmp_path: Path) -> None:
+    from conf.compose import load
+    from data.show import show
+
+    said = {"question": ["q", "r", "s"], "answer": ["a", "b", "c"]}
+    published.parquet(tmp_path / "set", seeds=(1, 2, 3), **said)
+    words = ["data=user_vlm_instruct", f"data.source.path={tmp_path / 'set'}", "run=x"]
+    words += [f"cache={tmp_path / 'cache'}", "data.people={private: 1, validation: 1, test: 1}"]
+    found = show(load([*words, "json=true"], check=False))
+    assert found["pictures"] == 3 and "check the set's own page" in found["terms"]
+    assert Path(found["sheet"]).exists()
 
 
 def test_a_picture_that_cannot_be_read_is_a_named_reject(tmp_path: Path) -> None:

@@ -4,15 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from published import picture
 
 from data.errors import DataError
 from data.sources import folder
 
 
 def made(tmp_path: Path, table: str, text: str) -> str:
-    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
-    Image.new("RGB", (16, 16)).save(tmp_path / "b.png")
+    picture(tmp_path / "a.png", 0)
+    picture(tmp_path / "b.png", 1)
     (tmp_path / table).write_text(text)
     return str(tmp_path)
 
@@ -51,6 +51,17 @@ def test_what_is_wrong_is_named_with_its_fix(
 ) -> None:
     with pytest.raises(DataError, match=said):
         folder(path=made(tmp_path, table, text))
+
+
+def test_a_person_under_two_names_and_an_empty_picture_are_refused(tmp_path: Path) -> None:
+    path = made(tmp_path, "people.csv", "file,subject_id\na.png,ann\nb.png,bea\n")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    with pytest.raises(DataError, match=r"b\.png \(person bea\) and a\.png \(person ann\)"):
+        folder(path=path)
+    assert folder(path=path, same_picture="one_person")["subject_id"] == ["ann", "ann"]
+    (tmp_path / "b.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"b\.png of .* has 0 bytes"):
+        folder(path=path)
 
 
 def test_a_missing_folder_is_named() -> None:

@@ -53,7 +53,8 @@ def test_all_stages_to_private_halves(
     the_server_half_gives_the_logits(done.model, done.run.path / "export")
 
 
-@pytest.mark.parametrize("kind", [pytest.param("open", marks=pytest.mark.system), "private"])
+@pytest.mark.system
+@pytest.mark.parametrize("kind", ["open", "private"])
 def test_the_command_makes_the_same_weights(
     cache: Path, pictures: Any, tmp_path: Path, kind: str
 ) -> None:

@@ -168,6 +168,7 @@ def test_a_report_of_other_weights_does_not_count(trained: Bench) -> None:
     assert trained.run("dry_run=true", "seeds=[0]")["runs"] == {"tiny-s0": "begun"}
 
 
+@pytest.mark.system
 def test_a_claim_that_is_killed_goes_on_and_then_runs_nothing(bench: Bench) -> None:
     facts = {**LEAK, "stage": "base_tower", "suite": "interface", "name": "fact_accuracy",
              "group": ["hair", "top"], "at_most": 0.0}  # fmt: skip

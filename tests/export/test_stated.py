@@ -13,7 +13,6 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from conf import compose
-from data import terms
 from data.policy import policy
 from export import card, stated
 from export.run import export
@@ -41,13 +40,7 @@ def test_privacy_json_is_by_the_schema_that_stands_beside_it(
         for p in (folder / "export").rglob("*")
         if p.is_file() and p.name != "privacy.json"
     }
-    [known] = content["data"]["terms"]
-    assert "CC0" in known["licence"] and content["data"]["fingerprint"]
-
-
-def test_a_source_that_states_no_terms_says_so() -> None:
-    [mine] = terms.of({"_target_": "data.sources.folder", "path": "x"})
-    assert mine["licence"] == mine["consent"] == terms.NOT_STATED
+    assert content["data"]["terms"]["licence"] == "CC0" and content["data"]["fingerprint"]
 
 
 BOUNDED = {
@@ -87,7 +80,7 @@ def broken(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "not_accounted": but("differential_privacy.not_accounted", [], dp=dp),
         "noise_multiplier": but("differential_privacy.events.0.noise_multiplier", 0.0, dp=dp),
         "weights_sha256": but("stages.0.weights_sha256", "abc"),
-        "terms": but("data.terms", []),
+        "terms": but("data.terms", {}),
         "attacker": but("attacks.0.attacker", None),
         "value": but("attacks.0.value", "low"),
         "a figure is not finite": but("attacks.0.high", float("nan")),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from family_rows import family
 
 from conf.compose import load
@@ -40,3 +41,18 @@ def test_a_later_stages_target_ends_the_run_before_the_first_trains(
     with pytest.raises(TactError, match="'query' matches no layer"):
         execute(load(words))
     assert not list(tmp_path.rglob("model.safetensors"))
+
+
+def test_b_alone_trains_beside_a_frozen_a() -> None:
+    model = family("llava", "open")
+    lora.attach(
+        model.language_model, rank=2, alpha=4, dropout=0.0, targets=["q_proj"], freeze_a=True
+    )
+    model.train_only(["facts"])
+    trains = model.train_only(["lora"])
+    assert trains and all(".lora_B." in name for name in trains)
+    kept = dict(model.named_parts()["lora_frozen"])
+    assert len(kept) == len(trains) and all(".lora_A." in name for name in kept)
+    for a in kept.values():
+        torch.testing.assert_close(a @ a.T, torch.eye(2))
+        assert not a.requires_grad

@@ -23,7 +23,10 @@ from lineage.place import CHECKOUT as ROOT
 from lineage.run import RunFolder
 from privacy.ledger import Ledger
 from slurm import client, status, submit
+from slurm.plan import planned
+from train import pace
 from train.checkpoint import LAST, steps_done
+from train.pace import Pace
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("slurm")]
 LONG = ["privacy.fixed_key=same", "stage.instruct.steps=60", "trainer.checkpoint_every_steps=4"]
@@ -207,16 +210,61 @@ def test_a_full_queue_is_an_error_and_leaves_nothing_behind(
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("site.partition=none", "no such partition; there are: high, main"),
+        ("site.partition=none", "no such partition; there are: high, lab, main"),
+        ("site.partition=lab site.time=30 site.account=none", "partition lab takes jobs of lab"),
         ("site.time=2:00:00", "more than partition main allows"),
+        ("site.cpus=3", "no node with 3 CPUs .there are: 2 CPUs, 4000 MiB"),
+        ("site.memory=8G", "no node with 1 CPUs, 8192 MiB"),
+        ("privacy.epsilon=1e-6 privacy.delta=1e-9", "privacy.epsilon=1e-06: no noise multiplier"),
         ("site.options=['--nodelist=n7']", "sbatch failed: .*node"),
     ],
 )
 def test_what_slurm_refuses_leaves_nothing_behind(desk: Desk, word: str, said: str) -> None:
     before = set(client.queue())
     with pytest.raises(TactError, match=said):
-        desk.submit("refused", word)
+        desk.submit("refused", *word.split())
     assert set(client.queue()) == before
+
+
+def test_jobs_that_a_pace_shows_to_be_too_short_are_refused(desk: Desk) -> None:
+    words = ["stage.instruct.batch_size_rows=7"]  # a pace of its own
+    config = load([*desk.words, *SITE, "run=slow", *words])
+    seen = Pace("seen", "then", {"cpu": "one", "cores": 1}, 200, 0.0, 40, 3500.0, 1.0)
+    pace.keep(config, "instruct", seen)
+    with pytest.raises(TactError, match=r"3501 s are needed.*site.time=60 leaves a job 3480 s"):
+        desk.submit("slow", *words)
+    assert not (desk.folder / "slow").exists() and not client.queue()
+
+
+def test_of_two_submits_at_once_one_has_jobs(desk: Desk) -> None:
+    words = [*desk.words, *SITE, "run=twice", "dirty=true", "site.options=['--hold']"]
+    door = [sys.executable, "-m", "slurm", "submit", *words]
+    both = [
+        subprocess.Popen(door, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [each.communicate()[1] for each in both]
+    assert sorted(each.returncode for each in both) == [0, 2], said
+    (refused,) = (text for text, each in zip(said, both, strict=True) if each.returncode)
+    assert refused.startswith("error: run=twice ") and "Traceback" not in refused
+    assert len(client.queue()) == 2
+    submit.cancel(desk.run("twice"))
+    wait(lambda: not client.queue(), why=client.queue)
+
+
+def test_a_plan_tells_the_partitions_that_fit_and_what_slurm_would_refuse(desk: Desk) -> None:
+    words = [*desk.words, *SITE, "run=planned", "json=true"]
+    found = planned(load(words))
+    assert found["refused"] == [] and found["site"]["fit"] == ["high", "main"]
+    assert "to start at" in found["site"]["start"] and "in partition main" in found["site"]["start"]
+    assert planned(load([*words, "site.time=30"]))["site"]["fit"] == ["high", "lab", "main"]
+    for word, said in (
+        ("site.time=2:00:00", "more than partition main allows"),
+        ("site.memory=300M", "a process takes"),
+        ("site.options=['--gres=gpu:1']", "sbatch failed: Invalid generic resource"),
+    ):
+        assert said in "".join(planned(load([*words, word]))["refused"])
+    assert not client.queue() and not (desk.folder / "planned").exists()
 
 
 def test_cancelled_jobs_stay_cancelled(desk: Desk) -> None:

@@ -58,6 +58,7 @@ SlurmdTimeout=30
 PartitionName=main Nodes=ALL Default=YES DefaultTime=10 MaxTime=60 PriorityTier=1 \
 PreemptMode=REQUEUE GraceTime=20
 PartitionName=high Nodes=ALL DefaultTime=10 MaxTime=60 PriorityTier=10 PreemptMode=OFF
+PartitionName=lab Nodes={first} DefaultTime=10 MaxTime=30 PriorityTier=1 AllowAccounts=lab
 """
 
 
@@ -112,7 +113,8 @@ class Cluster:
         )
         (self.desk / "slurm.conf").write_text(
             CONF.format(host=_host(), port=port, library=self.library, desk=self.desk,
-                        user=getpass.getuser(), nodes=nodes, most_jobs=self.most_jobs)
+                        user=getpass.getuser(), nodes=nodes, first=NODES[0],
+                        most_jobs=self.most_jobs)
         )  # fmt: skip
         if not any(Path("/sys/fs/cgroup").glob("*")):
             (self.desk / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from train.checkpoint import AtomicCheckpointIO
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +24,7 @@ while True:
 """
 
 
+@pytest.mark.system
 def test_a_checkpoint_is_the_old_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     for attempt in range(4):

@@ -33,6 +33,7 @@ def fill_the_disk(process: "subprocess.Popen[str]", checkpoint: Path) -> str:
     return process.communicate()[1]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(("every", "name"), [(5, "last.ckpt"), (15, "model.safetensors")])
 def test_a_disk_that_fills_is_one_error_and_the_same_command_goes_on(
     short: Callable[..., list[str]],

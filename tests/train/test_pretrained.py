@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("references", ["adapter_off", "cached"])
+@pytest.mark.parametrize(
+    "references", [pytest.param("adapter_off", marks=pytest.mark.system), "cached"]
+)
 def test_prefer_alone_on_a_model_by_folder(
     short: Callable[..., list[str]],
     finished: Callable[[str], Path],

@@ -15,9 +15,11 @@ from planted import killed_at
 from safetensors.torch import load_file
 
 from conf.compose import ConfigError, load
+from data.policy import policy
 from export.run import export
 from lineage.errors import TactError
 from lineage.run import RunFolder
+from models import configured
 from privacy import keys, verify
 from privacy.ledger import Ledger
 from train.private import PrivateStage
@@ -75,6 +77,23 @@ def test_a_fixed_key_gives_no_epsilon(short: Words, tmp_path: Path) -> None:
         export(RunFolder.existing("known", checkpoints=tmp_path))
 
 
+def test_what_an_adapter_freezes_is_kept_with_what_it_trains(short: Words, tmp_path: Path) -> None:
+    config = load(short(*DP, "run=b", "model.lora.freeze_a=true"))
+    execute(config)
+    run = RunFolder.existing("b", checkpoints=tmp_path)
+    written = load_file(run.weights("instruct"))
+    assert {name.split(".lora_")[1][0] for name in written} == {"A", "B"}
+    begun = configured.model(config.model, policy(config.policy), seed=config.seed)
+    stages = run.finished_stages()
+    after = dict(
+        configured.after(begun, config.model, run, stages, merge_last=False).named_parameters()
+    )
+    assert all(torch.equal(after[name], tensor) for name, tensor in written.items())
+    assert all(tensor.any() for tensor in written.values())
+    assert verify.verified(config, run).content["charged"] == {"instruct": 6}
+
+
+@pytest.mark.system
 def test_a_killed_stage_ends_with_the_same_weights_and_ledger(short: Words, tmp_path: Path) -> None:
     def run(name: str, *more: str) -> subprocess.CompletedProcess[str]:
         words = short(*DP, f"run={name}", "privacy.fixed_key=same", "stage.instruct.steps=9",

@@ -58,6 +58,7 @@ def whole(finished: Callable[[str], Path]) -> dict[str, str]:
     return weights(finished("private"))
 
 
+@pytest.mark.system
 def test_killed_in_each_stage_and_resumed_is_bit_equal(
     short: Words, whole: dict[str, str], tmp_path: Path
 ) -> None:
@@ -71,7 +72,9 @@ def test_killed_in_each_stage_and_resumed_is_bit_equal(
     assert weights(folder) == whole
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sign", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.system)]
+)
 def test_a_signal_saves_stops_and_the_same_command_goes_on(
     short: Words, whole: dict[str, str], tmp_path: Path, sign: signal.Signals
 ) -> None:

@@ -1,0 +1,1 @@
+"""Published sets, each read from its own layout: one short file a set, and their terms."""

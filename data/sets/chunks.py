@@ -1,0 +1,88 @@
+"""A set as a table on disk: written in chunks of rows, so that memory stays flat.
+
+A chunk is an Arrow file that appears whole or not at all: a build that was broken off goes on.
+Pictures are in it by path.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+from datasets import Dataset, Features, concatenate_datasets
+
+from data.errors import DataError
+from lineage.files import read_json, remove_leftovers, write_json, write_with
+
+CHUNK_ROWS = 5000
+FOLDER = "sets"  # below the cache
+WHOLE = "whole.json"
+
+Rows = Callable[[], Iterable[Mapping[str, Any]]]
+
+
+def built(rows: Rows, *, features: Features, cache: str | Path, known_by: Sequence[Any]) -> Dataset:
+    """``rows()`` as a table below ``cache``, read from there once it is whole.
+
+    ``known_by`` says what the table depends on: settings, and the files that rows are read from
+    (paths, by their size and time of change). Raises DataError where there are no rows.
+    """
+    folder = Path(cache).expanduser() / FOLDER / _digest(known_by)
+    if not (folder / WHOLE).exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        count = _write(rows(), folder, features)
+        if not count:
+            raise DataError("data.source: it has no rows; look at the folder or file it names")
+        write_json(folder / WHOLE, {"chunks": count})
+    return read(folder)
+
+
+def read(folder: Path) -> Dataset:
+    """The table that lies whole in ``folder``, mapped from disk."""
+    count = read_json(folder / WHOLE)["chunks"]
+    return concatenate_datasets([Dataset.from_file(str(chunk(folder, i))) for i in range(count)])
+
+
+def chunk(folder: Path, number: int) -> Path:
+    """Where a chunk lies; it is there only when whole."""
+    return folder / f"{number:05d}.arrow"
+
+
+def _write(rows: Iterable[Mapping[str, Any]], folder: Path, features: Features) -> int:
+    left, number = iter(rows), 0
+    while some := list(islice(left, CHUNK_ROWS)):
+        if not chunk(folder, number).exists():
+            table = Dataset.from_list(some, features=features)
+            write_with(chunk(folder, number), partial(_fill, table), mode=0o600)
+        number += 1
+    return number
+
+
+def _fill(table: Dataset, file: BinaryIO) -> None:
+    arrow = table.data.table  # save_to_disk would copy the pictures' bytes into it
+    with pa.ipc.new_stream(file, arrow.schema) as stream:
+        stream.write_table(arrow)
+
+
+def _digest(known_by: Sequence[Any]) -> str:
+    digest = hashlib.sha256(_source())
+    for each in known_by:
+        if isinstance(each, Path):
+            found = each.stat()
+            each = [str(each), found.st_size, found.st_mtime_ns]
+        digest.update(json.dumps(each).encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _source() -> bytes:
+    """Hash of the code that makes rows: another code is another table."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.digest()

@@ -1,0 +1,44 @@
+"""How long a stage takes, step by step and around its steps."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+
+from conf.schema import Config
+from lineage import provenance
+from lineage.run import RunFolder, now
+from train import pace
+from train.pace import LEAST_STEPS, Pace
+from train.rows import EncodedSet
+
+
+class Clock(pl.Callback):
+    """Counts the steps that it sees from the moment that it was made."""
+
+    def __init__(self) -> None:
+        self.made = time.monotonic()
+        self.steps = 0
+        self.first = self.last = self.made  # when the first and the last step ended
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Note a step."""
+        self.last = time.monotonic()
+        self.first = self.last if self.steps == 0 else self.first
+        self.steps += 1
+
+    def keep(self, config: Config, name: str, run: RunFolder, encoded: EncodedSet) -> None:
+        """Record the stage's pace, where there were steps enough to tell it."""
+        if self.steps < LEAST_STEPS:
+            return
+        step_s = (self.last - self.first) / (self.steps - 1)
+        total_s = time.monotonic() - self.made
+        pace.keep(config, name, Pace(
+            run=run.name, ended=now(), machine=provenance.machine(),
+            rows=len(encoded.rows) + encoded.rejected,
+            rejects=encoded.rejected / (len(encoded.rows) + encoded.rejected),
+            longest_tokens=max(len(row) for row in encoded.rows),
+            around_s=total_s - self.steps * step_s, step_s=step_s,
+        ))  # fmt: skip
