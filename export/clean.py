@@ -33,7 +33,7 @@ SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKI
            "MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY")  # fmt: skip
 LEAST = 6  # characters of an id that can be told from another word
 SENTENCE = 24  # characters of a row's own text, likewise
-WORD = re.compile(r"[\w.@:+-]+")
+WORDS = (re.compile(r"[\w.@:+-]+"), re.compile(r"[\w-]+"), re.compile(r"\w+"))  # an id may be each
 
 
 def check(folder: Path, *, places: Collection[str], rows: "Rows") -> None:
@@ -84,7 +84,8 @@ class Rows:
         return cls(ids, sentences)
 
     def __contains__(self, text: str) -> bool:
-        return bool(self.ids & set(WORD.findall(text))) or any(s in text for s in self.sentences)
+        words = {word for kind in WORDS for word in kind.findall(text)}
+        return bool(self.ids & words) or any(s in text for s in self.sentences)
 
 
 def _reasons(

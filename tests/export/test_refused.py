@@ -214,6 +214,8 @@ def places(folder: Path) -> dict[str, str]:
         "token or a key": "-----BEGIN RSA PRIVATE KEY-----",
         "token": f"key={'sk-' + 'x1' * 12}",
         "row of private data": "as person-017 said",
+        "row of private": "as we heard from person-017.",
+        "of private data": '{"picture": "faces/person-017.png"}',
         "a row": "they told us that they were born in a small town",
         "row of": '{"picture": "data:image/png;base64,AAAA"}',
     }
@@ -262,7 +264,7 @@ def test_a_sets_own_sentences_are_rows(tmp_path: Path, short: Callable[..., list
     said = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": SAID}]},
             {"role": "assistant", "content": [{"type": "text", "text": "a red coat"}]}]  # fmt: skip
     rows = [{"image": str(tmp_path / "a.png"), "messages": said, "subject_id": f"person-{i}"}
-            for i in range(4)]  # fmt: skip
+            for i in range(8)]  # fmt: skip
     Dataset.from_list(rows).to_json(tmp_path / "rows.jsonl")
     words = ["data=conversations", f"data.source.path={tmp_path}/rows.jsonl", "run=x"]
     config = compose.load([*words, "data.people={private: 2, test: 2}"], check=False)
