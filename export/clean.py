@@ -13,6 +13,7 @@ from typing import Any
 
 from conf.schema import Config
 from data.prepared import dealt
+from export.usage import ASKED, PRIVATE
 from lineage.errors import TactError
 from lineage.place import CHECKOUT
 from lineage.run import RunFolder
@@ -31,6 +32,7 @@ TOKENS = re.compile(
 )
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_TOKEN",
            "MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY")  # fmt: skip
+EVERYONE = "everyone"  # a sentence of several people tells none of them
 LEAST = 6  # characters of an id that can be told from another word
 SENTENCE = 24  # characters of a row's own text, likewise
 WORDS = (re.compile(r"[\w.@:+-]+"), re.compile(r"[\w-]+"), re.compile(r"\w+"))  # an id may be each
@@ -62,7 +64,7 @@ def places(run: RunFolder) -> set[str]:
 
 
 class Rows:
-    """What tells a row of people who are not public: ids, files' paths, sentences of its own."""
+    """What tells a row of people who are not public: ids, and sentences of one person alone."""
 
     def __init__(self, ids: Collection[str], sentences: Collection[str]) -> None:
         self.ids = {i for i in ids if len(i) >= LEAST and not i.isdigit()}
@@ -71,7 +73,7 @@ class Rows:
     @classmethod
     def of(cls, config: Config) -> "Rows":
         """Those of the config's source, excluded people too. DataError where it is gone."""
-        ids, sentences = set[str](), set[str]()
+        ids, owner = set[str](), dict[str, str]()
         for name, table in dealt(config).items():
             if name in config.data.public:
                 continue
@@ -80,8 +82,11 @@ class Rows:
                     ids.update(map(str, table[column]))
             for column in ("messages", "prompt", "completion", "chosen", "rejected"):
                 if column in table.column_names:
-                    sentences.update(s for cell in table[column] for s in _said(cell))
-        return cls(ids, sentences)
+                    for who, cell in zip(table["subject_id"], table[column], strict=True):
+                        for said in _said(cell):
+                            owner[said] = EVERYONE if owner.get(said, who) != who else who
+        own = PRIVATE + ASKED  # what each card says
+        return cls(ids, [s for s, who in owner.items() if who is not EVERYONE and s not in own])
 
     def __contains__(self, text: str) -> bool:
         words = {word for kind in WORDS for word in kind.findall(text)}

@@ -261,17 +261,25 @@ def test_a_sets_own_sentences_are_rows(tmp_path: Path, short: Callable[..., list
     from PIL import Image
 
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    said = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": SAID}]},
-            {"role": "assistant", "content": [{"type": "text", "text": "a red coat"}]}]  # fmt: skip
-    rows = [{"image": str(tmp_path / "a.png"), "messages": said, "subject_id": f"person-{i}"}
-            for i in range(8)]  # fmt: skip
+    rows = [
+        {"image": str(tmp_path / "a.png"), "subject_id": f"person-{i}",
+         "messages": [{"role": "system", "content": text("you are a helpful assistant to them")},
+                      {"role": "user", "content": text(f"I am number {i}, {SAID}")},
+                      {"role": "assistant", "content": text("a red coat")}]}
+        for i in range(8)
+    ]  # fmt: skip
     Dataset.from_list(rows).to_json(tmp_path / "rows.jsonl")
     words = ["data=conversations", f"data.source.path={tmp_path}/rows.jsonl", "run=x"]
     config = compose.load([*words, "data.people={private: 2, test: 2}"], check=False)
     found = clean.Rows.of(config)
-    assert found.sentences == {SAID} and f"I asked: {SAID}" in found
+    assert found.sentences == {f"I am number {i}, {SAID}" for i in range(8)}
+    assert f"They said: I am number 3, {SAID}" in found
     assert "person-1" in found.ids and "see person-1, there" in found
-    assert "a red coat" not in found
+    assert "a red coat" not in found and "you are a helpful assistant to them" not in found
+
+
+def text(said: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": said}]
 
 
 SAID = "what should I wear to my daughter's wedding?"
