@@ -9,7 +9,7 @@ PARTS = ("tower", "interface", "language_model", "lora", "reader", "facts")
 OTHER_STEPS = ("report", "export")
 HARMLESS = (  # may differ where a run goes on
     "run", "dry_run", "json", "progress", "steps", "stages", "checkpoints", "cache",
-    "threads", "site", "report", "validate_every_steps",
+    "threads", "site", "report", "export", "validate_every_steps",
 )  # fmt: skip
 
 
@@ -22,6 +22,7 @@ def problems(config: Config) -> Iterator[str]:
             yield from _stage(name, config.stage[name], config)
     yield from _model(config)
     yield from _site(config.site)
+    yield from export_problems(config)
     if config.privacy.epsilon is not None:
         yield from _privacy(config)
 
@@ -36,6 +37,22 @@ def stage_names(config: Config) -> list[str]:
 def is_public(config: Config, stage: StageConfig) -> bool:
     """Whether all people whom the stage reads are declared public."""
     return stage.people in config.data.public
+
+
+def export_problems(config: Config) -> Iterator[str]:
+    """What is wrong with ``export`` alone, which may be changed once a run is finished."""
+    wanted = config.export
+    if wanted.form not in ("merged", "adapter"):
+        yield f"export.form={wanted.form}: choose merged or adapter"
+    if wanted.form == "adapter" and config.model.interface.kind == "private":
+        yield (
+            "export.form=adapter needs model.interface.kind=open: a server half has words that its "
+            "base lacks, so it is no adapter of it"
+        )
+    if wanted.form == "adapter" and config.model.id is None:
+        yield "export.form=adapter needs model.id: without a pretrained model nothing is adapted"
+    if wanted.dtype not in ("float32", "bfloat16"):
+        yield f"export.dtype={wanted.dtype}: choose float32 or bfloat16"
 
 
 def _interface(config: Config) -> Iterator[str]:

@@ -164,6 +164,17 @@ class ReportConfig:
 
 
 @dataclass
+class ExportConfig:
+    """What a finished run is written as, and what is let through."""
+
+    form: str = "merged"  # merged | adapter (of the pretrained model, where that is all it trained)
+    dtype: str = "float32"  # float32 | bfloat16; a device half stays float32: its codes are exact
+    base: str | None = None  # Hub id that an adapter names as its base; model.id, where that is one
+    allow: list[str] = field(default_factory=list)  # bounds of the policy that may be missed
+    intended_use: str | None = None  # a sentence for the card
+
+
+@dataclass
 class Config:
     """A whole run."""
 
@@ -183,6 +194,7 @@ class Config:
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
     logger: dict[str, Any] = field(default_factory=dict)
     site: SiteConfig = field(default_factory=SiteConfig)
     dry_run: bool = False

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from evaluation.behaviour import Answered
@@ -24,6 +24,7 @@ class Finding:
     claim: str
     found: str
     status: str
+    bound: str | None = None  # the bound of the policy that it is held against
 
     def record(self) -> dict[str, str]:
         """As ``report.json`` holds it."""
@@ -73,9 +74,7 @@ def findings(
                         "There was no differential privacy: ε is infinite.",
                         PROVEN if spent else OPEN))  # fmt: skip
     if collapsed:
-        made = [
-            f if f.status in (PROVEN, MISSED) else Finding(f.claim, f.found, OPEN) for f in made
-        ]
+        made = [f if f.status in (PROVEN, MISSED) else replace(f, status=OPEN) for f in made]
     return made
 
 
@@ -111,6 +110,7 @@ def _attackers(measures: Sequence[Measure], bounds: Mapping[str, float]) -> Find
         f"Fresh attackers read no sensitive attribute from it{said}.",
         f"The best of them reads {found}; chance is 0.50.",
         status,
+        bound="attacker_auc",
     )
 
 
@@ -129,7 +129,10 @@ def _leaks(measures: Sequence[Measure], bounds: Mapping[str, float]) -> Finding 
     status = MEASURED if bound is None else MET if max(values.values()) <= bound else MISSED
     said = "" if bound is None else f" in more than {bound:.0%} of answers"
     return Finding(
-        f"Answers do not give away what was not shared{said}.", f"Given away: {found}.", status
+        f"Answers do not give away what was not shared{said}.",
+        f"Given away: {found}.",
+        status,
+        bound="leak_rate",
     )
 
 

@@ -82,7 +82,7 @@ def _content(suites: Suites, key: str) -> Content:
         collapsed=bool(shown["warnings"]), spent=verify.sentence(config, suites.run),
     )  # fmt: skip
     revision, dirty = provenance.git_revision()
-    return {
+    content = {
         "version": stored.VERSION,
         "key": key,
         "run": suites.run.name,
@@ -98,6 +98,7 @@ def _content(suites: Suites, key: str) -> Content:
         "findings": [f.record() for f in said],
         "measures": [m.record() for m in found],
     }
+    return {**content, "digest": files.content_sha256(content)}
 
 
 def _measures(part: Mapping[str, Any]) -> list[Measure]:

@@ -1,152 +1,134 @@
-"""The model card and ``privacy.json``: what was trained on whom, and what attacks found."""
+"""The model card: what it is for, what was measured, where it fails, how it is loaded."""
 
+from importlib.resources import files as packaged
+from pathlib import Path
 from typing import Any
 
+from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment
 
 from conf.schema import Config
 from data.policy import Policy
 from data.sets import terms
-from lineage.run import Manifest
+from export.clean import PICTURE
+from export.evidence import Content, Evidence, headline
+from export.usage import usage
 
-SUITES = ("behaviour", "paraphrases", "text", "flips", "interface", "codes")
-CARD = """---
-library_name: transformers
-pipeline_tag: image-text-to-text
-license: apache-2.0
-tags: [tact, privacy, {{ kind }}]
----
-# {{ run }}
-
-{{ description }}
-
-Trained by Tact in these stages: {{ stages | join(", ") }}. Policy: **{{ policy }}**
-({% for a, why in sensitive.items() %}{{ a }} {{ why }}; {% endfor %}{% for a, why in
-prohibited.items() %}{{ a }} never: {{ why }}; {% endfor %}not legal advice).
-
-## Privacy
-{% if kind == "private" %}A picture leaves the device as {{ tokens }} words, **{{ bits }} bits a
-picture and not one more**. That holds for each picture alone; several pictures of one person tell
-more.{% else %}The interface is open: visual tokens leave as they are, and tell what they tell.{%
-endif %} Training was {% if spent %}**{{ spent }}**; `privacy.json` says what is not accounted.{%
-else %}**without differential privacy**: ε = ∞ for everyone it was trained on.{% endif %}
-
-| measured | group | value | interval | n | attacker |
-|---|---|---|---|---|---|
-{% for m in measures %}| {{ m.name }} | {{ m.group }} | {{ "%.3f"|format(m.value) }} | {{
-"%.3f"|format(m.low) }} to {{ "%.3f"|format(m.high) }} | {{ m.n }} {{ m.unit }}s | {{
-m.attacker or "" }} |
-{% endfor %}
-## Use
-```python
-{{ usage }}```
-
-What the user shares is stated in the system turn, in these words:
-`shared by the user: age band senior.`, or `nothing shared by the user.`
-"""
-
-PRIVATE_USE = """from PIL import Image
-from transformers import AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer
-device = AutoModel.from_pretrained("device", trust_remote_code=True)
-pixels = AutoImageProcessor.from_pretrained("device")(PICTURE, return_tensors="pt")
-words = device.words(pixels["pixel_values"])[0]  # all that leaves the device
-server, tokenizer = AutoModelForCausalLM.from_pretrained("server"), AutoTokenizer.from_pretrained("server")
-messages = [{"role": "system", "content": [{"type": "text", "text": "nothing shared by the user."}]}, {"role": "user", "content": [{"type": "text", "text": words + "what colour is my hair?"}]}]
-inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-print(tokenizer.decode(server.generate(**inputs, max_new_tokens=24)[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
-"""
-OPEN_USE = """from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor
-model, processor = AutoModelForImageTextToText.from_pretrained("model"), AutoProcessor.from_pretrained("model")
-messages = [{"role": "system", "content": [{"type": "text", "text": "nothing shared by the user."}]}, {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "what colour is my hair?"}]}]
-text = processor.apply_chat_template(messages, add_generation_prompt=True)
-inputs = processor(text=text, images=PICTURE, return_tensors="pt", add_special_tokens=False)
-print(processor.decode(model.generate(**inputs, max_new_tokens=24)[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
-"""
+DATA = "people that nothing was trained on"
+TOLD = {  # figure → what it says of a model where it is large (1) or small (-1)
+    "leak_rate": (1, "gives away what was not shared"),
+    "attacker_auc": (1, "what leaves the device tells"),
+    "text_attacker_auc": (1, "its answers tell an attacker"),
+    "flip_rate": (1, "answers change with an attribute that was not shared"),
+    "over_refusal": (1, "declines questions of fact"),
+    "fact_accuracy": (-1, "answers facts right"),
+    "shared_use": (-1, "uses what was shared"),
+}
 
 
 def card(
     config: Config,
-    manifest: Manifest,
     policy: Policy,
-    report: dict[str, Any] | None,
+    evidence: Evidence,
     *,
     picture_px: int | None,
-    spent: str | None = None,
+    base: str | None = None,
+    drawn: bool = False,
 ) -> str:
     """README.md of an export; ``picture_px`` is the side that pictures are first resized to.
 
-    ``spent``: what the ledger states, for a run with DP.
+    ``base``: the Hub id that an adapter is laid over. ``drawn``: whether the picture is there.
     """
-    kind = config.model.interface.kind
+    wanted, kind = config.export, config.model.interface.kind
+    text = packaged("export").joinpath("card.md.jinja").read_text(encoding="utf-8")
+    measures = headline(evidence.report)
+    ledger = evidence.ledger
     return (
         Environment(keep_trailing_newline=True)
-        .from_string(CARD)
+        .from_string(text)
         .render(
+            metadata=_metadata(config, measures, base=base),
+            not_met=evidence.not_met,
+            bounds=policy.bounds,
             run=config.run,
             description=config.description,
-            kind=kind,
-            bits=config.model.interface.bits,
-            tokens=config.model.interface.tokens,
-            stages=[s.stage for s in manifest.stages],
+            stages=[s.stage for s in evidence.manifest.stages],
+            rounded=wanted.dtype == "bfloat16",
+            adapter=base is not None,
+            base=base,
+            intended_use=wanted.intended_use or _intended(policy),
             policy=policy.name,
             sensitive=policy.sensitive,
             prohibited=policy.prohibited,
-            measures=headline(report),
-            spent=spent,
-            usage=(PRIVATE_USE if kind == "private" else OPEN_USE).replace(
-                "PICTURE", _picture(picture_px)
-            ),
+            kind=kind,
+            tokens=config.model.interface.tokens,
+            bits=config.model.interface.bits,
+            spent=ledger["statement"] if ledger else None,
+            terms=terms.carried(config.data.source),
+            picture=PICTURE if drawn else None,
+            measures=measures,
+            fails=fails(evidence.report, policy),
+            usage=usage(kind=kind, base=base, picture_px=picture_px),
         )
     )
 
 
-def headline(report: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """A report's own figures, of several attackers the chosen one; its controls stay there."""
-    return [
-        m
-        for m in (report or {}).get("measures", [])
-        if m["suite"] in SUITES and (m["chosen_on"] or not m["attacker"])
+def fails(report: Content | None, policy: Policy) -> list[str]:
+    """The report's warnings, each group past a bound, and of each other figure its worst group."""
+    found = list((report or {}).get("warnings", []))
+    measures = headline(report)
+    for name, (sign, says) in TOLD.items():
+        mine = sorted((m for m in measures if m["name"] == name), key=lambda m: -sign * m["value"])
+        bound = policy.bounds.get(name)
+        past = [m for m in mine if bound is not None and m["value"] > bound]
+        for m in past or mine[:1]:
+            worst = f" (bound: {bound:g})" if past else " (its worst group)"
+            found.append(
+                f"{says}: {m['group']}, `{name}` {m['value']:.3f} ({m['low']:.3f} to "
+                f"{m['high']:.3f}){worst}"
+            )
+    return found
+
+
+def _intended(policy: Policy) -> str:
+    shared = ", ".join(policy.sensitive) or "nothing"
+    return (
+        "Answering its own user's questions about a picture of them. What they share of "
+        f"themselves ({shared}) is stated in words and used; what they don't is not told."
+    )
+
+
+def _metadata(config: Config, measures: list[dict[str, Any]], *, base: str | None) -> str:
+    """The card's head as YAML, with the figures as a model index."""
+    kind = config.model.interface.kind
+    name = config.model.id
+    hub = None if name is None or Path(name).is_dir() else name
+    results = [
+        EvalResult(
+            task_type="image-text-to-text",
+            dataset_type="private",
+            dataset_name=DATA,
+            dataset_split=config.report.split,
+            metric_type=m["name"],
+            metric_name=f"{m['suite']}: {m['name']} of {m['group']}",
+            metric_value=round(m["value"], 4),
+            metric_args={
+                "low": round(m["low"], 4),
+                "high": round(m["high"], 4),
+                "n": m["n"],
+                "unit": m["unit"],
+                "attacker": m["attacker"],
+            },
+        )  # fmt: skip
+        for m in measures
     ]
-
-
-def _picture(px: int | None) -> str:
-    """How a picture is opened: as the square that the model was trained on, where there is one."""
-    opened = 'Image.open("me.png").convert("RGB")'
-    return opened if px is None else f"{opened}.resize(({px}, {px}))"
-
-
-def privacy(
-    config: Config,
-    manifest: Manifest,
-    policy: Policy,
-    report: dict[str, Any] | None,
-    *,
-    ledger: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """``privacy.json``: stated, with what it does not cover. ``ledger``: of a run with DP."""
-    private = config.model.interface.kind == "private"
-    return {
-        "version": 1,
-        "differential_privacy": ledger
-        or {
-            "epsilon": None,
-            "unit": "subject",
-            "statement": "trained without differential privacy: no bound (epsilon is infinite)",
-        },
-        "interface": {
-            "kind": config.model.interface.kind,
-            "bits_per_picture": config.model.interface.bits if private else None,
-            "statement": "per picture; several pictures of one person tell more",
-        },
-        "policy": {
-            "name": policy.name,
-            "sensitive": policy.sensitive,
-            "prohibited": policy.prohibited,
-            "bounds": policy.bounds,
-        },  # fmt: skip
-        "stages": [{"stage": s.stage, "weights_sha256": s.weights_sha256} for s in manifest.stages],
-        "data_fingerprint": manifest.data_fingerprint,
-        "data_terms": terms.carried(config.data.source),
-        "attacks": headline(report),
-    }
+    return ModelCardData(
+        library_name="transformers" if base is None else "peft",
+        pipeline_tag="image-text-to-text",
+        license="apache-2.0" if name is None else "other",  # a pretrained model's own
+        license_name=None if name is None else "that-of-the-pretrained-model",
+        base_model=base or hub,
+        tags=["tact", "privacy", kind],
+        model_name=config.run,
+        eval_results=results or None,
+    ).to_yaml()

@@ -15,14 +15,21 @@ from models.vlm import VLM
 DEVICE_FILE = Path(__file__).with_name("tact_device.py")
 
 
-def write_open(model: VLM, folder: Path) -> None:
-    """One merged image-text model with its processor, for ``AutoModelForImageTextToText``."""
-    model.parts.whole.save_pretrained(folder, safe_serialization=True)
+def write_open(model: VLM, folder: Path, *, dtype: str = "float32") -> None:
+    """One merged image-text model with its processor, for ``AutoModelForImageTextToText``.
+
+    ``model`` is rounded to ``dtype``, a name of torch's.
+    """
+    whole = model.parts.whole.to(getattr(torch, dtype))
+    whole.save_pretrained(folder, safe_serialization=True)
     model.parts.processor.save_pretrained(folder)
 
 
-def write_server(model: VLM, folder: Path) -> int:
-    """The language model with the codes in its vocabulary; returns the first code's id."""
+def write_server(model: VLM, folder: Path, *, dtype: str = "float32") -> int:
+    """The language model with the codes in its vocabulary; returns the first code's id.
+
+    It has no part that sees a pixel. Its weights are rounded to ``dtype``, a name of torch's.
+    """
     codes = model.interface
     assert isinstance(codes, Codes)
     tokenizer = _copy(model.parts.encoder.tokenizer)
@@ -42,7 +49,7 @@ def write_server(model: VLM, folder: Path) -> int:
         suppress_tokens=list(range(first, first + len(named))),
         do_sample=False,
     )
-    language.save_pretrained(folder, safe_serialization=True)
+    language.to(getattr(torch, dtype)).save_pretrained(folder, safe_serialization=True)
     tokenizer.chat_template = model.parts.encoder.chat_template
     tokenizer.save_pretrained(folder)
     return first
@@ -72,7 +79,10 @@ def _copy(tokenizer: Any) -> Any:
 
 
 def write_device(model: VLM, folder: Path, *, first_word: int, policy: Policy) -> None:
-    """Tower, codes and reader, with the one file of code that loads them."""
+    """Tower, codes and reader, with the one file of code that loads them.
+
+    They stay float32: rounded weights would send other codes than those that were attacked.
+    """
     codes, tower = model.interface, model.parts.tower
     assert isinstance(codes, Codes)
     config = TactDeviceConfig(

@@ -2,44 +2,97 @@
 
 import os
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from conf import compose, rules
-from data.policy import policy
-from export import card, halves
+from conf.schema import Config
+from data.policy import Policy, policy
+from export import adapter, card, clean, halves, picture, stated
+from export.evidence import Evidence, evidence
 from lineage import exclusion, files
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from models import configured
-from privacy import verify
+from models.vlm import VLM
 
 
-def export(run: RunFolder) -> dict[str, Any]:
-    """Write ``export/`` of the run; TactError where the run isn't finished."""
+def export(run: RunFolder, *, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write ``export/`` of the run; ``wanted`` stands over the config's ``export`` and ``cache``.
+
+    TactError where the run isn't finished, its papers aren't its own, a bound of its policy isn't
+    met, or a file would hold what is nobody's business.
+    """
     exclusion.check(run, goes_on="export")
-    config = compose.from_yaml(run.path / "config.yaml")
-    stages = run.finished_stages()
-    done = [s.stage for s in stages]
-    missing = [name for name in rules.stage_names(config) if name not in done]
-    if missing or not stages:
-        raise TactError(
-            f"run={run.name} never finished: {', '.join(missing) or 'all stages'} missing. Run the "
-            f"same command again (it resumes), then export"
-        )
+    config = _config(run, wanted or {})
     rule = policy(config.policy)
-    model = configured.finished(config, run, rule)
-    part = run.path / f".export.{os.getpid()}.part"
+    papers = evidence(config, run, rule)
+    base = None
+    if config.export.form == "adapter":
+        base = adapter.base_of(config, papers.manifest.stages)
+    rows = clean.Rows.of(config)
+    with _replaced(run) as part:
+        model = configured.finished(config, run, rule)
+        px = model.parts.encoder.picture_px
+        _model(part, model, config, run, rule, base=base)
+        _papers(part, config, rule, papers, picture_px=px, base=base)
+        clean.check(part, places=clean.places(run), rows=rows)
+    return {"run": run.name, "export": str(run.path / "export"), "not_met": papers.not_met}
+
+
+def _config(run: RunFolder, wanted: Mapping[str, Any]) -> Config:
+    config = compose.from_yaml(run.path / "config.yaml")
+    for key, value in wanted.items():
+        setattr(config if key == "cache" else config.export, key, value)
+    if problems := list(rules.export_problems(config)):
+        raise TactError(problems[0])
+    return config
+
+
+def _model(
+    folder: Path, model: VLM, config: Config, run: RunFolder, rule: Policy, *, base: str | None
+) -> None:
+    """The weights, in the form and type that are asked for."""
+    dtype = config.export.dtype
+    if base is not None:
+        begun = configured.model(config.model, rule, seed=config.seed)
+        adapter.write(model, config, run, folder / "adapter", begun=begun, base=base)
+    elif config.model.interface.kind == "open":
+        halves.write_open(model, folder / "model", dtype=dtype)
+    else:
+        first = halves.write_server(model, folder / "server", dtype=dtype)
+        halves.write_device(model, folder / "device", first_word=first, policy=rule)
+
+
+def _papers(
+    folder: Path,
+    config: Config,
+    rule: Policy,
+    papers: Evidence,
+    *,
+    picture_px: int | None,
+    base: str | None,
+) -> None:
+    """Card, picture, ``privacy.json`` and its schema."""
+    drawn = picture.draw(papers.report, papers.earlier, folder / clean.PICTURE)
+    text = card.card(config, rule, papers, picture_px=picture_px, base=base, drawn=drawn)
+    files.write_text(folder / "README.md", text)
+    files.write_text(folder / stated.SCHEMA, stated.schema())
+    content = stated.stated(config, rule, papers, folder=folder)
+    files.write_json(folder / stated.NAME, content)
+
+
+@contextmanager
+def _replaced(run: RunFolder) -> Iterator[Path]:
+    """A folder that takes the place of ``export/`` once all within went well."""
+    part, old = (run.path / f".export.{os.getpid()}.{end}" for end in ("part", "old"))
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
-        if config.model.interface.kind == "open":
-            halves.write_open(model, part / "model")
-        else:
-            first = halves.write_server(model, part / "server")
-            halves.write_device(model, part / "device", first_word=first, policy=rule)
-        _papers(part, config, run, picture_px=model.parts.encoder.picture_px)
-        target, old = run.path / "export", run.path / f".export.{os.getpid()}.old"
+        yield part
+        target = run.path / "export"
         if target.exists():
             os.replace(target, old)
         os.replace(part, target)
@@ -52,30 +105,4 @@ def export(run: RunFolder) -> dict[str, Any]:
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(run.path / f".export.{os.getpid()}.old", ignore_errors=True)
-    return {"run": run.name, "export": str(target)}
-
-
-def _papers(folder: Path, config: Any, run: RunFolder, *, picture_px: int | None) -> None:
-    manifest, rule = run.read(), policy(config.policy)
-    last = manifest.stages[-1].stage
-    found = sorted((run.path / "report").glob(f"*-{last}/report.json"))
-    report = files.read_json(found[-1]) if found else None
-    if report and report["weights_sha256"] != [s.weights_sha256 for s in run.finished_stages()]:
-        raise TactError(
-            f"run={run.name}: its report is of other weights than its own; measure again, then "
-            f"export: python -m evaluation run={run.name} again=true"
-        )
-    ledger = _ledger(config, run)
-    spent = ledger["statement"] if ledger else None
-    text = card.card(config, manifest, rule, report, picture_px=picture_px, spent=spent)
-    files.write_text(folder / "README.md", text)
-    stated = card.privacy(config, manifest, rule, report, ledger=ledger)
-    files.write_json(folder / "privacy.json", stated)
-
-
-def _ledger(config: Any, run: RunFolder) -> dict[str, Any] | None:
-    """What the ledger states; None without DP. TactError where it holds for nobody."""
-    if config.privacy.epsilon is None:
-        return None
-    return verify.stated(config, run)
+        shutil.rmtree(old, ignore_errors=True)

@@ -32,6 +32,7 @@ SHORT = [
     "stage.instruct.rows.count=200",
     "stage.prefer.rows.count=200",
     "report.people=20",
+    "export.allow=[leak_rate,attacker_auc]",
     "trainer.progress=false",
     "trainer.threads=1",
     "trainer.validation_rows=8",

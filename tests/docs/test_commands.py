@@ -21,6 +21,7 @@ from lineage.place import CHECKOUT
 pytestmark = pytest.mark.system
 NEEDS = {
     "docs/cluster.md": ["README.md"],
+    "docs/export.md": ["README.md"],  # its runs
     "docs/own_model.md": ["docs/own_data.md"],  # its pictures
     "docs/reading_the_report.md": ["README.md"],  # its runs
 }
@@ -35,6 +36,7 @@ SMALL: dict[str, Any] = {
     },
     "trainer": {"progress": False, "threads": 1, "validation_rows": 8},
     "report": {"people": 20, "flip_people": 4, "batch_size_rows": 64},
+    "export": {"allow": ["leak_rate", "attacker_auc"]},
 }
 
 

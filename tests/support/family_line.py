@@ -33,6 +33,7 @@ WORDS = [
     "trainer.progress=false",
     "trainer.threads=1",
     "trainer.validation_rows=4",
+    "export.allow=[leak_rate,attacker_auc]",
     *[f"stage.{stage}.{word}" for stage in STAGES for word in EACH],
 ]
 

@@ -10,12 +10,15 @@ from lineage.place import CHECKOUT
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ALL = (
     "README.md", "docs/own_data.md", "docs/own_model.md", "docs/own_loss_or_stage.md",
-    "docs/privacy.md", "docs/cluster.md", "docs/reading_the_report.md", "docs/results/README.md",
+    "docs/privacy.md", "docs/cluster.md", "docs/reading_the_report.md", "docs/export.md",
+    "docs/results/README.md",
 )  # fmt: skip
 
 NOT_RUN = {
     "make claims": "hours, and an environment of its own",
     "python -m evaluation claims only=portraits seeds=[0]": "ten minutes; its parts have tests",
+    "python -m export push run=first to=ME/first": "a Hub and a token; tests have one",
+    "python -m export push run=first to=ME/first public=true": "likewise",
     "python -m pytest tests/models -k llava": "these tests are run as they are",
 }
 

@@ -1,0 +1,105 @@
+"""Exports of three families in a fresh process: by transformers, by peft, by its pipeline."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import family_line
+import pytest
+import tiny_families
+import torch
+from family_rows import QUESTION, logits, own_inputs, pictures_of
+
+from conf import compose
+from conf.compose import load
+from data.policy import policy
+from export.run import export
+from lineage.run import RunFolder
+from models import configured
+from train.run import execute
+
+pytestmark = pytest.mark.system
+BASE = "somebody/the-same-weights"
+STEPS = ("align", "instruct", "prefer")
+LOADED = """
+import sys, json, torch
+from PIL import Image
+from peft import PeftModel
+from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
+export, adapter, base, picture, given, out = sys.argv[1:7]
+inputs = torch.load(given)
+merged = AutoModelForImageTextToText.from_pretrained(export + "/model").eval()
+laid = PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(base), adapter).eval()
+processor = AutoProcessor.from_pretrained(export + "/model")
+turns = [{"role": "user", "content": [{"type": "image", "image": Image.open(picture)},
+                                      {"type": "text", "text": sys.argv[7]}]}]
+pipe = pipeline("image-text-to-text", model=export + "/model", processor=processor)
+said = pipe(text=turns, max_new_tokens=4, return_full_text=False, do_sample=False)
+prompt = processor.apply_chat_template(turns, add_generation_prompt=True)
+own = processor(text=prompt, images=[Image.open(picture)], return_tensors="pt",
+                add_special_tokens=False)
+with torch.no_grad():
+    told = merged.generate(**own, max_new_tokens=4, do_sample=False)[0, own["input_ids"].shape[1]:]
+    torch.save({"merged": merged(**inputs).logits[0], "adapter": laid(**inputs).logits[0],
+                "pipeline": said[0]["generated_text"],
+                "generated": processor.decode(told, skip_special_tokens=True)}, out)
+"""
+
+
+@pytest.mark.parametrize("name", ["llava", "paligemma2", "idefics3"])
+def test_an_export_loads_in_a_fresh_process(
+    cache: Path, pictures: Any, tmp_path: Path, name: str
+) -> None:
+    words = family_line.words(name, "open", folder=tmp_path, cache=cache, steps=STEPS)
+    config = load([*words, f"export.base={BASE}"])
+    with family_line.settings_kept():
+        execute(config)
+    run = RunFolder.existing(config.run, checkpoints=tmp_path)
+    adapter = Path(export(run, wanted={"form": "adapter"})["export"]).rename(tmp_path / "laid")
+    export(run)
+    found = in_a_fresh_process(run, adapter / "adapter", tmp_path / name, tmp_path)
+    expected = own_logits(run)
+    assert expected.std() > 0.1
+    assert torch.allclose(found["merged"], expected, atol=1e-4)
+    assert torch.allclose(found["adapter"], expected, atol=1e-4)
+    assert found["pipeline"].strip() == found["generated"].strip()
+    named = json.loads((adapter / "adapter" / "adapter_config.json").read_text())
+    assert named["base_model_name_or_path"] == BASE and named["r"] == 2 * config.model.lora.rank
+    assert BASE in (adapter / "README.md").read_text()
+
+
+def finished(run: RunFolder) -> Any:
+    config = compose.from_yaml(run.path / "config.yaml")
+    return configured.finished(config, run, policy(config.policy))
+
+
+def inputs(run: RunFolder, model: Any) -> dict[str, Any]:
+    name = run.name.removesuffix("-open")
+    given: dict[str, Any] = own_inputs(
+        model, tiny_families.make(name)[1], pictures_of(model, count=1)
+    )
+    return given
+
+
+def own_logits(run: RunFolder) -> torch.Tensor:
+    """Those of the model as it was trained."""
+    model = finished(run)
+    ids = inputs(run, model)["input_ids"][0].tolist()
+    pixels = model.parts.encoder.pixels(pictures_of(model, count=1))
+    return logits(model, ids, pixels)
+
+
+def in_a_fresh_process(run: RunFolder, adapter: Path, base: Path, folder: Path) -> dict[str, Any]:
+    model = finished(run)
+    pictures_of(model, count=1)[0].save(folder / "me.png")
+    torch.save(dict(inputs(run, model)), folder / "inputs.pt")
+    words = [run.path / "export", adapter, base, folder / "me.png", folder / "inputs.pt"]
+    command = [sys.executable, "-I", "-c", LOADED, *map(str, words), str(folder / "out.pt")]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment |= {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
+    subprocess.run([*command, QUESTION], cwd=folder, env=environment, check=True)
+    loaded: dict[str, Any] = torch.load(folder / "out.pt")
+    return loaded

@@ -1,0 +1,189 @@
+"""Pushes to a Hub on this machine that fails in every way: nothing lost, nothing half shown."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from loopback import Fault, Hub, Repo, known_here, loopback
+
+from export.hub import NameTaken, push
+from export.ready import ready
+from lineage.errors import TactError
+from lineage.run import RunFolder
+
+TO = "me/demo"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A Hub that this process, too, takes for the one there is; nobody waits for it."""
+    monkeypatch.setattr("export.hub.time.sleep", lambda seconds: None)
+    with loopback() as made, known_here(made, tmp_path / "cache"):
+        yield made
+
+
+@pytest.fixture
+def run(finished: Callable[[str], Path], tmp_path: Path) -> RunFolder:
+    shutil.copytree(finished("private"), tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+def pushed(run: RunFolder, *, update: bool = False, public: bool = False) -> dict[str, object]:
+    return push(run, run.path / "export", to=TO, update=update, public=public)
+
+
+def whole(run: RunFolder) -> dict[str, bytes]:
+    folder = run.path / "export"
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+
+
+def test_a_push_is_one_commit_into_a_private_repository(hub: Hub, run: RunFolder) -> None:
+    done = pushed(run)
+    repo = hub.repos[TO]
+    assert repo.visibility == "private" and len(repo.commits) == 2
+    assert hub.content(TO) == whole(run) and done["commit"] == repo.sha
+    assert pushed(run)["commit"] == repo.sha and len(repo.commits) == 2  # nothing to do
+    pushed(run, public=True)
+    assert repo.visibility == "public" and len(repo.commits) == 2
+
+
+FAULTS = {
+    "busy at creation": [Fault("POST", "repos/create", 500)],
+    "creation's answer lost": [Fault("POST", "repos/create", "lost")],
+    "busy before upload": [Fault("POST", "preupload", 503), Fault("POST", "batch", 502)],
+    "too many requests": [Fault("POST", "preupload", 429, retry_after=7)],
+    "too many commits": [Fault("POST", "/commit/", 429, 2, retry_after=3)],
+    "upload cut": [Fault("PUT", "/store/", "cut")],
+    "upload refused": [Fault("PUT", "/store/", 500, 3)],
+    "commit cut": [Fault("POST", "/commit/", "cut")],
+    "commit's answer lost": [Fault("POST", "/commit/", "lost")],
+    "tree unknown for a while": [Fault("GET", "/tree/", 500, 2)],
+    "card not checked": [Fault("POST", "validate-yaml", 500)],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_passes_costs_nothing(hub: Hub, run: RunFolder, fault: str) -> None:
+    hub.faults = [Fault(f.method, f.path, f.what, f.times, f.retry_after) for f in FAULTS[fault]]
+    pushed(run)
+    assert not any(f.times for f in hub.faults)
+    assert hub.content(TO) == whole(run) and len(hub.repos[TO].commits) == 2
+    assert hub.repos[TO].visibility == "private"
+
+
+def test_the_hub_is_asked_again_when_it_says(
+    hub: Hub, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("export.hub.time.sleep", waited.append)
+    hub.faults = [Fault("POST", "/commit/", 429, retry_after=11)]
+    pushed(run)
+    assert waited == [11.0]
+
+
+STOPS = {
+    "uploads fail": (Fault("PUT", "/store/", 500, 99), "answered 500"),
+    "uploads are cut": (Fault("PUT", "/store/", "cut", 99), "can't be reached"),
+    "commits fail": (Fault("POST", "/commit/", 500, 99), "answered 500"),
+    "the token expires": (Fault("POST", "preupload", 401, 99), "expired"),
+    "the token is not enough": (Fault("POST", "preupload", 403, 99), "may not write"),
+}
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_push_that_is_cut_off_shows_nothing_and_goes_on(
+    hub: Hub, run: RunFolder, stop: str
+) -> None:
+    fault, says = STOPS[stop]
+    hub.faults = [Fault(fault.method, fault.path, fault.what, 99)]
+    with pytest.raises(TactError, match=f"{says}.*the same command goes on") as error:
+        pushed(run, public=True)
+    assert hub.token not in str(error.value) and "signature" not in str(error.value)
+    repo = hub.repos[TO]
+    assert repo.visibility == "private" and repo.commits == [{}]
+    stored = set(hub.stored)
+    hub.faults, hub.asked = [], []
+    pushed(run)
+    assert hub.content(TO) == whole(run) and len(repo.commits) == 2
+    assert not any(f"PUT /store/{oid}" in hub.asked for oid in stored)  # not sent again
+
+
+def test_content_of_a_wrong_hash_is_found_and_not_made_public(hub: Hub, run: RunFolder) -> None:
+    hub.faults = [Fault("PUT", "/store/", "corrupt")]
+    with pytest.raises(TactError, match="holds other content than was sent"):
+        pushed(run, public=True)
+    assert hub.repos[TO].visibility == "private"
+
+
+def test_a_name_that_exists_is_left_alone_unless_told(hub: Hub, run: RunFolder) -> None:
+    hub.repos[TO] = Repo("public", [{"theirs.txt": "a", "README.md": "b"}])
+    hub.stored |= {"a": b"theirs", "b": b"old"}
+    with pytest.raises(NameTaken, match=f"{TO} exists on the Hub.*update=true"):
+        pushed(run)
+    with pytest.raises(NameTaken):  # however often
+        pushed(run)
+    assert len(hub.repos[TO].commits) == 1
+    pushed(run, update=True)
+    assert hub.content(TO) == whole(run) and len(hub.repos[TO].commits) == 2
+
+
+def test_another_export_is_an_update(hub: Hub, run: RunFolder) -> None:
+    pushed(run)
+    (run.path / "export" / "README.md").write_text("# other\n")
+    with pytest.raises(NameTaken, match="holds an earlier export"):
+        pushed(run)
+    pushed(run, update=True)
+    assert hub.content(TO)["README.md"] == b"# other\n" and len(hub.repos[TO].commits) == 3
+
+
+def test_without_a_token_or_a_network_nothing_is_asked(
+    hub: Hub, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TactError, match="give OWNER/NAME"):
+        push(run, run.path / "export", to="me/a/b", update=False, public=False)
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(TactError, match="no token for the Hub"):
+        pushed(run)
+    monkeypatch.setenv("HF_TOKEN", "hf_" + "expired" * 4)
+    with pytest.raises(TactError, match="expired or was revoked"):
+        pushed(run)
+    assert not hub.repos and not hub.stored
+
+
+def test_what_was_changed_since_does_not_leave(run: RunFolder) -> None:
+    assert ready(run) == run.path / "export"
+    card = run.path / "export" / "README.md"
+    before = card.read_text()
+    card.write_text(before + "\nmore\n")
+    with pytest.raises(TactError, match="was changed or is missing"):
+        ready(run)
+    card.write_text(before)
+    (run.path / "export" / "more.txt").write_text("x")
+    with pytest.raises(TactError, match="was changed or is missing"):
+        ready(run)
+    shutil.rmtree(run.path / "export")
+    with pytest.raises(TactError, match="has no export; first"):
+        ready(run)
+
+
+def test_the_door_pushes_and_prints_no_token(run: RunFolder) -> None:
+    with loopback() as hub:
+        hub.faults = [Fault("PUT", "/store/", 500), Fault("POST", "/commit/", 500)]
+        environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_TOKEN": hub.token,
+                       "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}  # fmt: skip
+        words = ["push", f"run={run.name}", f"to={TO}", f"checkpoints={run.path.parent}"]
+        command = [sys.executable, "-m", "export", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, said
+        assert f"to {TO}, one commit (private" in said
+        assert hub.content(TO) == whole(run)
+        for secret in (hub.token, "secret-of-the-store"):
+            assert secret not in said
+            files = [p for p in run.path.rglob("*") if p.is_file()]
+            assert not any(secret.encode() in p.read_bytes() for p in files)
