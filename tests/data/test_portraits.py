@@ -181,7 +181,7 @@ def test_a_chunk_that_was_broken_off_is_drawn_again(
             raise KeyboardInterrupt
         return render(person, picture, size=size)
 
-    monkeypatch.setattr(chunks, "render", failing)
+    monkeypatch.setattr("data.portraits.render.render", failing)
     options = {"people": 2 * chunks.CHUNK, "pictures_per_person": 1, "size_px": 32, "workers": 1}
     with pytest.raises(KeyboardInterrupt):
         portraits(cache=tmp_path, progress=False, **options)
