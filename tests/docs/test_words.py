@@ -50,11 +50,15 @@ def _check_door(room: str, words: list[str]) -> None:
     said = importlib.import_module(f"{room}.__main__").HELP
     verb = words.pop(0) if "=" not in words[0] else ""
     assert verb in said
+    if verb == "--multirun":
+        common, points = manifest.expanded([w for w in words if not w.startswith("run=")])
+        assert all(load([*common, *point.words, "run=x"]) for point in points)
+        return
     if verb == "sweep":
         own = ("sweep=", "limit=")
         assert manifest.made("x", [w for w in words if not w.startswith(own)], limit=1).points
-    elif room in COMPOSED or verb == "submit":
-        assert load(words, check=room in ("train", "slurm"))
+    elif room in COMPOSED or verb in ("submit", "plan"):
+        assert load([w for w in words if w != "probe=true"], check=room in ("train", "slurm"))
     else:
         assert [word for word in words if f"{word.partition('=')[0]}=" not in said] == []
 
