@@ -107,7 +107,7 @@ def test_a_pace_is_kept_by_what_decides_it(short: Words, tmp_path: Path) -> None
     pace.keep(load(words), "instruct", SEEN)
     same = ["seed=3", "stage.instruct.steps=7", "stage.instruct.learning_rate=1", "run=y"]
     assert pace.known(load([*words, *same]), "instruct") == SEEN
-    for word in ("stage.instruct.batch_size_rows=8", "trainer.threads=2", "model.lora.rank=2",
+    for word in ("stage.instruct.batch_size_rows=4", "trainer.threads=2", "model.lora.rank=2",
                  "privacy.epsilon=8 privacy.units=30 privacy.expected_batch_units=6 "
                  "privacy.delta=1e-3 stage.instruct.gradient_clip_norm=0 "
                  "+stage.instruct.rows.rows_per_subject=2"):  # fmt: skip
