@@ -37,10 +37,16 @@ processor = AutoProcessor.from_pretrained(export + "/model")
 turns = [{"role": "user", "content": [{"type": "image", "image": Image.open(picture)},
                                       {"type": "text", "text": sys.argv[7]}]}]
 pipe = pipeline("image-text-to-text", model=export + "/model", processor=processor)
-said = pipe(text=turns, max_new_tokens=4, return_full_text=False, do_sample=False)
-prompt = processor.apply_chat_template(turns, add_generation_prompt=True)
-own = processor(text=prompt, images=[Image.open(picture)], return_tensors="pt",
-                add_special_tokens=False)
+how = {"max_new_tokens": 4, "return_full_text": False, "do_sample": False}
+image = Image.open(picture)
+if processor.chat_template:
+    said = pipe(text=turns, **how)
+    prompt = processor.apply_chat_template(turns, add_generation_prompt=True)
+    own = processor(text=prompt, images=[image], return_tensors="pt", add_special_tokens=False)
+else:  # PaliGemma has none: it is given text and picture
+    prompt = "<image>" + sys.argv[7]
+    said = pipe(text=prompt, images=image, **how)
+    own = processor(text=prompt, images=[image], return_tensors="pt")
 with torch.no_grad():
     told = merged.generate(**own, max_new_tokens=4, do_sample=False)[0, own["input_ids"].shape[1]:]
     torch.save({"merged": merged(**inputs).logits[0], "adapter": laid(**inputs).logits[0],
