@@ -44,7 +44,9 @@ def submit(config: Config, *, dirty: bool = False) -> dict[str, Any]:
     run = RunFolder.open(config.run, checkpoints=checkpoints)
     with run.lock():
         _check_free(run)
-        run.keep_config(compose.to_yaml(config), ignore=rules.HARMLESS, stored=compose.normal)
+        run.keep_config(
+            compose.to_yaml(config), ignore=rules.harmless(config), stored=compose.normal
+        )
         run.write(run.read())
         steps = left(config, run)
         chain = Chain(site.name, now(), found)
@@ -105,8 +107,11 @@ def _hand_in(
 
 
 def _text(config: Config, run: RunFolder, number: int, step: str, copy: Path) -> str:
+    spread = config.trainer.nodes > 1 and step not in rules.OTHER_STEPS
     return script.text(
         config.site,
+        nodes=config.trainer.nodes if spread else 1,
+        tasks=config.trainer.devices if spread else 1,
         name=f"{run.name}.{number}-{step}",
         log=record.folder(run) / f"{number}-{step}.log",
         code=copy,
