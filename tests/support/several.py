@@ -15,7 +15,7 @@ FEW = [f"stage.{s}.{k}" for s in STAGES for k in EACH]
 SGD = [f"stage.{s}.{k}" for s in STAGES for k in ("optimizer=sgd", "momentum=0.9")]
 SGD += [f"stage.{s}.learning_rate=0.05" for s in STAGES]
 LINE = [*FEW, *SGD, "+stage.align.losses.rate={_target_: train.terms.rate, weight: 0.01}"]
-LANGUAGE = [*FEW, "steps=[base_language,instruct]", "trainer.checkpoint_every_steps=2"]
+LANGUAGE = [*FEW, *SGD, "steps=[base_language,instruct]", "trainer.checkpoint_every_steps=2"]
 EXACT, CLOSE = 1e-6, 1e-4
 
 

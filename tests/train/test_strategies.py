@@ -26,6 +26,8 @@ from several import (
 
 from conf.compose import ConfigError, load
 from lineage.errors import TactError
+from lineage.run import RunFolder
+from train import processes
 from train.checkpoint import Interrupted
 from train.rows import StepSampler
 from train.run import execute
@@ -70,19 +72,24 @@ def test_what_cannot_be_shared_is_refused(short: Words, words: list[str], says: 
         load(short("run=x", *words))
 
 
-def test_one_process_starts_none_on_other_nodes(short: Words) -> None:
-    words = short("run=x", "trainer.nodes=2", "trainer.strategy=ddp", *FEW, "steps=[base_language]")
+def test_one_process_starts_none_on_other_nodes(short: Words, tmp_path: Path) -> None:
+    trainer = load(short("run=x", "trainer.nodes=2", "trainer.strategy=ddp")).trainer
     with pytest.raises(TactError, match="python -m slurm submit, or srun or torchrun"):
-        execute(load(words))
+        with processes.group(trainer, RunFolder(tmp_path / "x")):
+            pytest.fail("it has begun")
 
 
-def test_a_step_in_parts_is_that_step(short: Words, tmp_path: Path) -> None:
+def test_a_step_in_parts_and_on_two_is_that_step(short: Words, tmp_path: Path) -> None:
     words = short(*FEW, *SGD, "steps=[base_tower]")
     execute(load([*words, "run=whole"]))
     execute(load([*words, "run=parts", "trainer.accumulate=4"]))
-    assert apart(weights(tmp_path, "whole"), weights(tmp_path, "parts")) <= EXACT
+    execute(load([*words, "run=both", "trainer.accumulate=2", *several("ddp")]))
+    whole = weights(tmp_path, "whole")
+    assert apart(whole, weights(tmp_path, "parts")) <= EXACT
+    assert apart(whole, weights(tmp_path, "both")) <= EXACT
 
 
+@pytest.mark.system
 def test_a_checkpoint_goes_on_in_other_parts(
     short: Words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
