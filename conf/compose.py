@@ -28,7 +28,8 @@ NEUTRAL = (
 INSTEAD = {  # keys of other trainers → what stands in their place here
     "gradient_clip_val": "stage.NAME.gradient_clip_norm; with privacy.epsilon "
     "privacy.max_grad_norm, which clips each unit",
-    "accumulate_grad_batches": "stage.NAME.batch_size_rows; with privacy.epsilon "
+    "accumulate_grad_batches": "trainer.accumulate, which splits a step of "
+    "stage.NAME.batch_size_rows and leaves it as it is; with privacy.epsilon "
     "privacy.physical_batch_rows, which bounds memory and leaves the sampling as it is",
     "adversary_steps": "nothing: an adversary has one update a model update, in the same gradient",
     "class_weights": "nothing: weights and counts taken from private rows are not accounted",

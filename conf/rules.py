@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from conf import devices
 from conf.schema import Config, SiteConfig, StageConfig
 
 PARTS = ("tower", "interface", "language_model", "lora", "reader", "facts")
@@ -11,6 +12,15 @@ HARMLESS = (  # may differ where a run goes on
     "run", "dry_run", "json", "progress", "steps", "stages", "checkpoints", "cache",
     "threads", "site", "report", "export", "validate_every_steps",
 )  # fmt: skip
+SPREAD = ("devices", "nodes", "strategy", "accumulate")  # without DP: the figures are the same
+
+
+def harmless(config: Config) -> tuple[str, ...]:
+    """Keys that may differ where a run goes on.
+
+    On other processes a step's sum differs in its last digits; with DP a replay of it is charged.
+    """
+    return HARMLESS if config.privacy.epsilon is not None else (*HARMLESS, *SPREAD)
 
 
 def problems(config: Config) -> Iterator[str]:
@@ -20,6 +30,8 @@ def problems(config: Config) -> Iterator[str]:
     for name in stage_names(config):
         if name in config.stage:
             yield from _stage(name, config.stage[name], config)
+            private = is_private(config, config.stage[name])
+            yield from devices.of_stage(name, config.stage[name], config, private=private)
     yield from _model(config)
     yield from _site(config.site)
     yield from export_problems(config)
@@ -53,6 +65,11 @@ def export_problems(config: Config) -> Iterator[str]:
         yield "export.form=adapter needs model.id: without a pretrained model nothing is adapted"
     if wanted.dtype not in ("float32", "bfloat16"):
         yield f"export.dtype={wanted.dtype}: choose float32 or bfloat16"
+
+
+def is_private(config: Config, stage: StageConfig) -> bool:
+    """Whether the stage trains with differential privacy."""
+    return config.privacy.epsilon is not None and not is_public(config, stage)
 
 
 def _interface(config: Config) -> Iterator[str]:
@@ -149,34 +166,7 @@ def _model(config: Config) -> Iterator[str]:
         if kind not in ("linear", "mlp", "attention"):
             yield f"model.adversaries: unknown {kind!r}; known: linear, mlp, attention"
     yield from _validation(config)
-    yield from _devices(config)
-
-
-PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
-
-
-def _devices(config: Config) -> Iterator[str]:
-    devices, strategy = config.trainer.devices, config.trainer.strategy
-    if devices < 1:
-        yield f"trainer.devices={devices}: it must be at least 1"
-    if (precision := config.trainer.precision) not in PRECISIONS:
-        yield f"trainer.precision={precision}: choose {', '.join(PRECISIONS)}"
-    if strategy not in ("auto", "ddp"):
-        if config.privacy.epsilon is not None:
-            yield (
-                f"trainer.strategy={strategy}: a unit's gradient is clipped as a whole, and "
-                "strategies that shard gradients or weights (ZeRO, FSDP) have it nowhere; with "
-                "privacy.epsilon use trainer.strategy=ddp"
-            )
-        else:
-            yield f"trainer.strategy={strategy}: choose auto (one device), or ddp with DP"
-    elif devices > 1 and strategy == "auto":
-        yield f"trainer.devices={devices}: say trainer.strategy=ddp"
-    elif devices > 1 and config.privacy.epsilon is None:
-        yield (
-            f"trainer.devices={devices}: only stages with privacy.epsilon train on several devices "
-            "for now; set trainer.devices=1"
-        )
+    yield from devices.problems(config)
 
 
 def _validation(config: Config) -> Iterator[str]:
@@ -210,7 +200,6 @@ def _site(site: SiteConfig) -> Iterator[str]:
 
 TIME = r"\d+-\d+(:\d+){0,2}|\d+(:\d+){0,2}"  # [days-]hours:minutes:seconds and the like
 MEMORY = r"\d+([KMGTkmgt][Bb]?)?"
-MIXING = ("train.terms.rate",)  # losses in which a row's value depends on other rows
 
 
 def _privacy(config: Config) -> Iterator[str]:
@@ -267,12 +256,11 @@ def _private_stage(name: str, stage: StageConfig) -> Iterator[str]:
             f"{where}.train: language_model's head is given the words of all rows in one line, so "
             "no row has a gradient of its own; train lora"
         )
-    for loss, settings in stage.losses.items():
-        if settings.get("_target_") in MIXING and float(settings.get("weight", 1.0)):
-            yield (
-                f"{where}.losses.{loss}: it mixes rows, so no unit has a gradient of its own; "
-                "use it in a stage on public people"
-            )
+    for loss in devices.mixing(stage):
+        yield (
+            f"{where}.losses.{loss}: it mixes rows, so no unit has a gradient of its own; "
+            "use it in a stage on public people"
+        )
     rows = stage.rows
     drawn = rows.get("count") is not None or str(rows.get("_target_")).startswith("data.dialogues.")
     if drawn and rows.get("rows_per_subject") is None:

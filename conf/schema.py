@@ -73,7 +73,7 @@ class StageConfig:
     losses: dict[str, dict[str, Any]] = MISSING  # name -> {_target_, weight, ...}
     columns: str = "messages"  # messages | preference
     steps: int = MISSING
-    batch_size_rows: int = 32
+    batch_size_rows: int = 32  # of a step: of all processes and parts together
     learning_rate: float = 1e-3
     adversary_learning_rate: float = 2e-3
     warmup_steps: int = 20
@@ -110,8 +110,10 @@ class TrainerConfig:
     """Loop, devices and what is written on the way."""
 
     accelerator: str = "cpu"
-    devices: int = 1  # processes of a private stage, one device each
-    strategy: str = "auto"  # auto (one device) | ddp
+    devices: int = 1  # of a node; one process each
+    nodes: int = 1
+    strategy: str = "auto"  # auto (one device) | ddp | fsdp2 | zero2 | zero3
+    accumulate: int = 1  # parts of a step that go through the model one after the other
     precision: str = "32-true"  # 32-true | bf16-mixed (weights stay float32) | bf16-true
     threads: int = 2
     checkpoint_every_steps: int = 50

@@ -11,11 +11,12 @@ from torch import Tensor
 LEAST = 0.01  # a bit that is nearly constant costs nearly nothing, and its gradient stays bounded
 
 
-def rate(bits: Tensor) -> Tensor:
+def rate(bits: Tensor, share: Tensor | None = None) -> Tensor:
     """Bits that each picture's code costs, (P,), from its bits in [0, 1], (P, M).
 
-    The shares are those of the batch and carry no gradient. They mix rows: not for DP.
+    ``share`` (M,) of pictures whose bit is set, by default those of the batch, carries no gradient.
+    It mixes rows: not for DP.
     """
-    share = bits.detach().mean(0).clamp(LEAST, 1 - LEAST)
+    share = (bits.mean(0) if share is None else share).detach().clamp(LEAST, 1 - LEAST)
     cost: Tensor = -(bits * share.log2() + (1 - bits) * (1 - share).log2())
     return cost.sum(1)

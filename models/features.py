@@ -25,7 +25,8 @@ def picture_features(model: VLM, pictures: Sequence[Any], *, batch: int = BATCH_
     found = []
     for at in range(0, len(pictures), batch):
         opened = [open_picture(p) for p in pictures[at : at + batch]]
-        found.append(model.features(model.parts.encoder.pixels(opened)))
+        pixels = model.parts.encoder.pixels(opened)
+        found.append(model.features(pixels.to(next(model.tower.parameters()).device)))
     return torch.cat(found)
 
 

@@ -24,9 +24,9 @@ def greedy(
     """
     encoder = model.parts.encoder
     tokenizer = encoder.tokenizer
-    longest = max(len(p) for p in prompts)
-    ids = torch.full((len(prompts), longest), encoder.pad_token_id)
-    segments = torch.full((len(prompts), longest), attention.PAD)
+    longest, device = max(len(p) for p in prompts), features.device
+    ids = torch.full((len(prompts), longest), encoder.pad_token_id, device=device)
+    segments = torch.full((len(prompts), longest), attention.PAD, device=device)
     for i, prompt in enumerate(prompts):
         ids[i, longest - len(prompt) :] = torch.tensor(list(prompt))
         segments[i, longest - len(prompt) :] = attention.PROMPT
@@ -37,7 +37,9 @@ def greedy(
     cache = DynamicCache()
     said: list[list[int]] = [[] for _ in prompts]
     place = given["position_ids"][..., -1:].reshape(-1, len(prompts), 1)[0]  # (B, 1)
-    going = torch.arange(len(prompts))  # rows that have not ended; others leave the batch
+    going = torch.arange(
+        len(prompts), device=device
+    )  # rows that have not ended; others leave the batch
     for _ in range(max_new_tokens):
         out = model.language_model(**given, past_key_values=cache, use_cache=True)
         token = model.head(out.last_hidden_state[:, -1]).argmax(-1)

@@ -3,9 +3,9 @@
 P pictures, B rows, T positions, N features a picture of size D, K tokens a picture, H width.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,8 @@ from models.adversary import Adversaries
 from models.heads import AttributeHeads
 from models.interface import Codes, PictureTokens
 from models.parts import Parts
+
+T = TypeVar("T")
 
 
 class OpenInterface(nn.Module):
@@ -158,6 +160,13 @@ class VLM(nn.Module):
         if missing:
             raise ValueError(f"the model has no part {missing}; it has {sorted(by_part)}")
         return chosen
+
+    def within(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns; all that reads weights goes through here or a layer's forward.
+
+        So a strategy that shards them knows when they are wanted.
+        """
+        return work()
 
     @contextmanager
     def adapter_off(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """``python -m slurm job``: what a job runs, one step of a run. Scripts call it, nobody else."""
 
+import contextlib
 import time
 from typing import Any
 
@@ -8,13 +9,18 @@ from conf.schema import Config
 from lineage.errors import InUse, TactError
 from lineage.run import RUNNING, RunFolder, now
 from slurm import record
-from train.checkpoint import LAST, steps_done
+from train import processes
+from train.checkpoint import LAST, Interrupted, steps_done
 
 PATIENCE_S = 120.0  # for a process of a node that was taken away to end
 
 
 def run_step(run: RunFolder, number: int) -> dict[str, Any]:
     """Run step ``number`` of the run's own config; raises TactError and what training raises."""
+    config = compose.from_yaml(run.path / "config.yaml")
+    config.checkpoints = str(run.path.parent)
+    if processes.is_started_beside(config.trainer):
+        return _beside(config)
     chain = record.read(run)
     job = next((j for j in (chain.jobs if chain else []) if j.number == number), None)
     if job is None:
@@ -25,11 +31,18 @@ def run_step(run: RunFolder, number: int) -> dict[str, Any]:
     print(f"{now()} {job.name} begins on {record.node()}", flush=True)
     note = record.folder(run) / f"{job.name}.json"
     with record.noted(note, reached=reached(run), job=job.id):
-        config = compose.from_yaml(run.path / "config.yaml")
-        config.checkpoints = str(run.path.parent)
         done = patiently(config, only=number)
     print(f"{now()} {job.name} is done", flush=True)
     return done
+
+
+def _beside(config: Config) -> dict[str, Any]:
+    """Follow the first process, which says how the job ended."""
+    from train.run import execute
+
+    with contextlib.suppress(processes.Elsewhere, Interrupted):
+        execute(config)
+    return {"run": config.run}
 
 
 def reached(run: RunFolder) -> str:

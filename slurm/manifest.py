@@ -88,8 +88,13 @@ def made(name: str, words: Sequence[str], *, limit: int, listed: Path | None = N
     Raises TactError or ConfigError.
     """
     common, points = expanded(words, listed)
-    site = compose.load([*common, *points[0].words, f"run={name}"]).site
-    return Manifest(name, tuple(common), tuple(points), limit, site)
+    config = compose.load([*common, *points[0].words, f"run={name}"])
+    if config.trainer.nodes > 1:
+        raise TactError(
+            f"trainer.nodes={config.trainer.nodes}: a point of a sweep runs on one node; set it to "
+            "1, or submit such runs one by one"
+        )
+    return Manifest(name, tuple(common), tuple(points), limit, config.site)
 
 
 def check(manifest: Manifest, *, checkpoints: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from conf import rules
 from conf.schema import Config, SiteConfig
 from lineage.place import CHECKOUT, ELSEWHERE
 from lineage.run import RunFolder
@@ -23,10 +24,13 @@ def text(
     code: Path,
     words: list[str],
     array: str | None = None,
+    nodes: int = 1,
+    tasks: int = 1,
 ) -> str:
     """The script that runs ``python -m slurm <words>`` from the copy ``code``.
 
-    ``array`` gives the tasks of an array; ``{task}`` in ``log`` then is a task's number.
+    ``array`` gives the tasks of an array; ``{task}`` in ``log`` then is a task's number. On several
+    ``nodes`` the words run as so many ``tasks`` on each, which meet at the first.
     """
     template = files("slurm").joinpath("job.sbatch.jinja").read_text(encoding="utf-8")
     made = Environment(
@@ -35,7 +39,8 @@ def text(
     python = site.python or sys.executable
     command = shlex.join([python, "-m", "slurm", *words])
     return made.render(
-        options=_options(site, name=name, log=log, array=array),
+        options=_options(site, name=name, log=log, array=array, nodes=nodes, tasks=tasks),
+        several=nodes > 1,
         modules=[shlex.quote(module) for module in site.modules],
         environment={k: shlex.quote(v) for k, v in environment(site, code).items()},
         command=site.wrap.replace("{command}", command),
@@ -43,9 +48,12 @@ def text(
 
 
 def of_step(config: Config, run: RunFolder, number: int, step: str, code: Path) -> str:
-    """The script of one step of a run."""
+    """The script of one step of a run; a stage takes all of the run's nodes."""
+    spread = config.trainer.nodes > 1 and step not in rules.OTHER_STEPS
     return text(
         config.site,
+        nodes=config.trainer.nodes if spread else 1,
+        tasks=config.trainer.devices if spread else 1,
         name=f"{run.name}.{number}-{step}",
         log=record.folder(run) / f"{number}-{step}.log",
         code=code,
@@ -53,13 +61,16 @@ def of_step(config: Config, run: RunFolder, number: int, step: str, code: Path) 
     )
 
 
-def _options(site: SiteConfig, *, name: str, log: Path, array: str | None) -> list[str]:
+def _options(
+    site: SiteConfig, *, name: str, log: Path, array: str | None, nodes: int, tasks: int
+) -> list[str]:
     wanted = {
         "job-name": name,
         "partition": site.partition,
         "account": site.account,
         "time": site.time,
-        "ntasks": "1",
+        "nodes": str(nodes) if nodes > 1 else None,
+        "ntasks-per-node" if nodes > 1 else "ntasks": str(tasks),
         "cpus-per-task": str(site.cpus),
         "mem": site.memory,
         "gres": f"gpu:{site.gpus}" if site.gpus else None,

@@ -41,7 +41,9 @@ def submit(config: Config, *, dirty: bool = False) -> dict[str, Any]:
     run = RunFolder.open(config.run, checkpoints=checkpoints)
     with run.lock():
         _check_free(run)
-        run.keep_config(compose.to_yaml(config), ignore=rules.HARMLESS, stored=compose.normal)
+        run.keep_config(
+            compose.to_yaml(config), ignore=rules.harmless(config), stored=compose.normal
+        )
         run.write(run.read())
         steps = left(config, run)
         chain = Chain(site.name, now(), found)

@@ -55,14 +55,19 @@ class AtomicCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
+def stepped(trainer: pl.Trainer, index: int) -> bool:
+    """Whether the batch of that number ended an optimiser step."""
+    return (index + 1) % trainer.accumulate_grad_batches == 0
+
+
 class SaveLast(pl.Callback):
     """Saves every so many steps, and at the next step boundary after SIGINT, SIGTERM or SIGUSR1.
 
-    ``together``: all processes train the stage, so a signal to one of them stops all.
+    A signal to one process stops all. ``private``: all hold the same, so the first one saves alone.
     """
 
-    def __init__(self, folder: Path, *, every: int, together: bool = False) -> None:
-        self.path, self.every, self.together = folder / LAST, every, together
+    def __init__(self, folder: Path, *, every: int, private: bool = False) -> None:
+        self.path, self.every, self.private = folder / LAST, every, private
         self.caught: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -72,15 +77,26 @@ class SaveLast(pl.Callback):
             for number in SIGNALS:
                 self._before[number] = signal.signal(number, self._note)
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take them from Lightning, which would stop between two parts of a step."""
+        for number in self._before:
+            signal.signal(number, self._note)
+
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        index: int,
     ) -> None:
         """Save where it is due; after a signal stop as well."""
+        if not stepped(trainer, index):
+            return
         step = trainer.global_step
-        if self.together:
-            self.caught = max(processes.by_all(lambda: self.caught or 0)) or None
+        self.caught = max(processes.by_all(lambda: self.caught or 0)) or None
         due = step % self.every == 0 or self.caught is not None
-        if due and step < trainer.max_steps and processes.rank() == 0:
+        if due and step < trainer.max_steps and not (self.private and processes.rank()):
             trainer.save_checkpoint(self.path)
         if self.caught is not None and step < trainer.max_steps:
             raise Interrupted(

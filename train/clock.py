@@ -9,6 +9,7 @@ from conf.schema import Config
 from lineage import provenance
 from lineage.run import RunFolder, now
 from train import pace
+from train.checkpoint import stepped
 from train.pace import LEAST_STEPS, Pace
 from train.rows import EncodedSet
 
@@ -22,9 +23,16 @@ class Clock(pl.Callback):
         self.first = self.last = self.made  # when the first and the last step ended
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        index: int,
     ) -> None:
-        """Note a step."""
+        """Note a step, once its last part has ended."""
+        if not stepped(trainer, index):
+            return
         self.last = time.monotonic()
         self.first = self.last if self.steps == 0 else self.first
         self.steps += 1

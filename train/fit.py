@@ -9,7 +9,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from datasets import Dataset, disable_progress_bars
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from conf import rules
 from conf.schema import Config, StageConfig
@@ -24,7 +23,7 @@ from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
 from privacy import layers
-from train import accounted, precision, processes, references, terms, validation
+from train import accounted, processes, references, strategies, terms, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
 from train.clock import Clock
 from train.loggers import close, keep_metrics, loggers
@@ -43,15 +42,14 @@ def fit(
     clock = Clock()
     stage = config.stage[name]
     started = [*run.finished_stages()]
-    public = rules.is_public(config, stage)
-    private = config.privacy.epsilon is not None and not public
+    public, private = rules.is_public(config, stage), rules.is_private(config, stage)
 
     def begin() -> Path:
         if private:
             accounted.have_key(config, run)
         return run.begin(name, trains=list(stage.train), steps=stage.steps, public=public)
 
-    folder = processes.by_first(begin) if private else begin()
+    folder = processes.by_first(begin)
     pl.seed_everything(config.seed * 1000 + len(started), verbose=False)
     model = configured.model(config.model, policy, seed=config.seed)
     _check_lora(config, model)
@@ -66,8 +64,7 @@ def fit(
         max_rejects=config.data.max_rejects,
         rejects=run.private / f"rejects-{name}.jsonl",
     )
-    if not processes.rank():
-        _note_people(config, name, run, splits, encoded)
+    processes.by_first(lambda: _note_people(config, name, run, splits, encoded))
     held = None
     if private:  # a figure of private rows would not be accounted
         check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
@@ -80,19 +77,20 @@ def fit(
     else:
         module = _module(config, stage, model, encoded, kind=Stage)
         held = validation.held_out(config, stage, module, splits, policy, folder=folder)
-    _train(config, stage, module, encoded, folder, held, clock)
-    if private and processes.rank():
-        return  # the first process writes
-    validation.conclude(config, stage, module, held, splits, policy, folder=folder)
-    kept = dict(module.trainable)
-    if "lora" in stage.train:
-        kept |= dict(model.named_parts().get("lora_frozen", []))
-    state.write(run.weights(name), kept)
-    run.end(name)
-    if private:
-        accounted.close(run, name)
-    (folder / LAST).unlink(missing_ok=True)
-    clock.keep(config, name, run, encoded)
+    with processes.connected():
+        _train(config, stage, module, encoded, folder, held, clock)
+        validation.conclude(config, stage, module, held, splits, policy, folder=folder)
+        weights = strategies.whole(module, config.trainer, private=private)
+
+    def end() -> None:
+        state.write(run.weights(name), weights)
+        run.end(name)
+        if private:
+            accounted.close(run, name)
+        (folder / LAST).unlink(missing_ok=True)
+        clock.keep(config, name, run, encoded)
+
+    processes.by_first(end)
 
 
 def _note_people(
@@ -121,12 +119,9 @@ def _module(
         features = picture_features(model, encoded.pictures)
     cached = None
     if stage.columns == "preference" and stage.references == "cached":
-        cached = references.cached(
-            model,
-            encoded,
-            features,
-            folder=cache_folder(config) / "references",
-            batch=stage.batch_size_rows,
+        kept, batch = cache_folder(config) / "references", stage.batch_size_rows
+        cached = processes.by_first(
+            lambda: references.cached(model, encoded, features, folder=kept, batch=batch)
         )
     size = int(model.language_model.get_input_embeddings().weight.shape[0])  # type: ignore
     return kind(
@@ -137,6 +132,7 @@ def _module(
         features=features,
         references=cached,
         chunk=config.trainer.lm_head_chunk_positions,
+        parts=config.trainer.accumulate,
     )
 
 
@@ -166,9 +162,10 @@ def _train(
     torch.set_flush_denormal(True)
     encoder = module.model.parts.encoder
     last = folder / LAST
-    start = steps_done(last)
+    start = processes.by_first(lambda: steps_done(last))
+    private = isinstance(module, PrivateStage)
     batches: Any
-    if isinstance(module, PrivateStage):
+    if private:
         batches = step_numbers(start=start, steps=stage.steps)
     else:
         batches = loader(
@@ -179,6 +176,7 @@ def _train(
             seed=config.seed,
             start=start,
             pixels=module.features is None,
+            parts=module.parts,
         )
     every = config.trainer.validate_every_steps
     watched = [validation.Validate(held, every=every)] if held and every else []
@@ -186,10 +184,10 @@ def _train(
     if first:
         keep_metrics(folder)
     made = loggers(config.logger, folder) if first else []
-    how = precision.chosen(config.trainer.precision)
+    how = strategies.chosen(config.trainer, private=private)
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
-        devices=processes.device(config.trainer),
+        accumulate_grad_batches=module.parts,
         max_steps=stage.steps,
         max_epochs=1,
         gradient_clip_val=stage.gradient_clip_norm,
@@ -203,19 +201,16 @@ def _train(
         callbacks=[
             *watched,
             clock,
-            SaveLast(
-                folder,
-                every=config.trainer.checkpoint_every_steps,
-                together=isinstance(module, PrivateStage),
-            ),
+            SaveLast(folder, every=config.trainer.checkpoint_every_steps, private=private),
             Progress(folder.name, shown=config.trainer.progress and first),
         ],
-        # Lightning's environment of Slurm would save inside a signal's handler
-        plugins=[*how.pop("plugins"), AtomicCheckpointIO(), LightningEnvironment()],
+        plugins=[*how.pop("plugins"), AtomicCheckpointIO()],
         **how,
         limit_val_batches=0,
     )
     module.train()
+    if rank := processes.rank():
+        torch.manual_seed(module.seed + rank)  # another dropout for other rows
     try:
         trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
     finally:

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as tree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from conf import rules
+from conf import devices, rules
 from conf.schema import Config, StageConfig
 from data.collate import Batch, Collator
 from data.encode import EncodedRow
@@ -132,14 +132,16 @@ class Fused(TorchFunctionMode):
 def footprint(
     config: Config, name: str, model: VLM, rows: Sequence[EncodedRow], *, pictures: int
 ) -> Footprint:
-    """Of stage ``name`` on rows such as these, with ``pictures`` different ones.
+    """Of stage ``name`` on rows such as these, with ``pictures`` different ones, in one process.
 
     ``model`` is an ``empty_model``; the batch is of the longest rows. Raises TactError as training
     would.
     """
     stage = config.stage[name]
-    if config.privacy.epsilon is None or rules.is_public(config, stage):
-        return _measured(config, stage, model, _Batch(rows, stage.batch_size_rows), pictures)
+    if not rules.is_private(config, stage):
+        parts = devices.world(config.trainer) * config.trainer.accumulate
+        batch = _Batch(rows, stage.batch_size_rows // parts)
+        return _measured(config, stage, model, batch, pictures)
     batch = _Batch(rows, config.privacy.physical_batch_rows)
     plain = _measured(config, stage, model, batch, pictures)
     whole = _measured(config, stage, model, batch, pictures, bound=config.privacy.max_grad_norm)

@@ -1,7 +1,7 @@
 """Several processes of one run, one a device: the first decides and writes, all compute.
 
-They are torchrun's (``RANK``, ``WORLD_SIZE`` and ``MASTER_ADDR`` are set), or children that the
-first one starts on its own machine. What one of them fails of ends all of them.
+They are torchrun's (``RANK``, ``WORLD_SIZE`` and ``MASTER_ADDR`` are set), tasks of one srun, or
+children that the first one starts on its own machine. What one of them fails of ends all of them.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch.distributed as dist
 from torch import Tensor
 
+from conf import devices
 from conf.schema import TrainerConfig
 from lineage.errors import TactError
 from lineage.place import CHECKOUT
@@ -24,6 +25,12 @@ from lineage.run import RunFolder
 T = TypeVar("T")
 HOST = "127.0.0.1"
 WAIT = timedelta(days=30)  # a report stands between two stages, and the others wait for its end
+
+
+GONE = (
+    "another process of this run has ended; what it said stands above. The same command goes on "
+    "from the last checkpoint"
+)
 
 
 class Elsewhere(TactError):
@@ -44,27 +51,41 @@ def device(trainer: TrainerConfig) -> int | list[int]:
     """What of the machine is this process's own, as Lightning's ``devices``."""
     if trainer.accelerator == "cpu" or not dist.is_initialized():
         return 1
-    return [int(os.environ.get("LOCAL_RANK", rank()))]
+    return [rank() % trainer.devices]
 
 
 def is_started_beside(trainer: TrainerConfig) -> bool:
-    """Whether torchrun started this process, and not as the first."""
-    return trainer.devices > 1 and int(os.environ.get("RANK", 0)) > 0
+    """Whether torchrun or srun started this process, and not as the first."""
+    _name_tasks()
+    return devices.world(trainer) > 1 and int(os.environ.get("RANK", 0)) > 0
+
+
+def _name_tasks() -> None:
+    """Give srun's tasks the names that torchrun gives its processes."""
+    if "RANK" not in os.environ and int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        os.environ["RANK"] = os.environ["SLURM_PROCID"]
+        os.environ["WORLD_SIZE"] = os.environ["SLURM_STEP_NUM_TASKS"]
 
 
 @contextmanager
 def group(trainer: TrainerConfig, run: RunFolder) -> Iterator[None]:
-    """The first process's: within, ``trainer.devices`` processes are one group.
+    """The first process's: within, the processes of all devices and nodes are one group.
 
     TactError where one of them can't begin.
     """
-    if trainer.devices == 1:
+    if devices.world(trainer) == 1:
         yield
         return
+    _name_tasks()
     children: list[subprocess.Popen[bytes]] = []
     try:
         if "RANK" in os.environ:
             join(trainer)
+        elif trainer.nodes > 1:
+            raise TactError(
+                f"trainer.nodes={trainer.nodes}: one process starts none on other nodes. Use "
+                "python -m slurm submit, or srun or torchrun with a process for each device"
+            )
         else:
             _start(trainer, run, children)
         yield
@@ -80,11 +101,15 @@ def group(trainer: TrainerConfig, run: RunFolder) -> Iterator[None]:
 
 def join(trainer: TrainerConfig, store: Any = None) -> None:
     """Enter the group: torchrun's, or that of a ``store``. TactError where it has another size."""
-    wanted, there = trainer.devices, int(os.environ.get("WORLD_SIZE", trainer.devices))
+    wanted = devices.world(trainer)
+    there = int(os.environ.get("WORLD_SIZE", wanted))
     if there != wanted:
         raise TactError(
-            f"trainer.devices={wanted}: {there} processes were started; start as many, or one alone"
+            f"trainer.devices={trainer.devices} trainer.nodes={trainer.nodes}: {there} processes "
+            f"were started; start {wanted}, or one alone on one node"
         )
+    if store is None and not os.environ.keys() >= {"MASTER_ADDR", "MASTER_PORT"}:
+        raise TactError("srun: export MASTER_ADDR (the first node's) and MASTER_PORT (a free one)")
     backend = "gloo" if trainer.accelerator == "cpu" else "cpu:gloo,cuda:nccl"
     if store is None:
         dist.init_process_group(backend, timeout=WAIT)
@@ -172,6 +197,33 @@ def spread(tensors: Mapping[str, Tensor]) -> None:
                 dist.broadcast(tensor, src=0)
 
 
+def mean(tensor: Tensor) -> Tensor:
+    """Its mean over the processes, each counting as much; without gradient."""
+    if world() == 1:
+        return tensor.detach()
+    total = tensor.detach().clone()
+    with _connected():
+        dist.all_reduce(total)
+    return total / world()
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Within, an error of a connection whose other end has gone is told as what it is."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_gone(error):
+            raise
+        raise Elsewhere(GONE) from error
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether an error is that of a connection whose other end has gone."""
+    lost = isinstance(error, dist.DistError) or "gloo/" in str(error)  # gloo has no error type
+    return world() > 1 and lost
+
+
 def _start(trainer: TrainerConfig, run: RunFolder, children: list[subprocess.Popen[bytes]]) -> None:
     store = meeting()
     path = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]  # a user's own source
@@ -204,10 +256,7 @@ def _connected() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise Elsewhere(
-            "another process of this run has ended; what it said stands above. The same command "
-            "goes on from the last checkpoint"
-        ) from error
+        raise Elsewhere(GONE) from error
 
 
 def _reason(error: Exception) -> str:

@@ -23,6 +23,8 @@ from data.errors import DataError
 from data.pictures import undecoded
 from data.policy import Policy
 from lineage import files
+from lineage.errors import TactError
+from train import processes
 
 
 @dataclass(frozen=True)
@@ -144,14 +146,35 @@ def _rejected(bad: Sequence[dict[str, str]], total: int, allowed: float, rejects
 
 
 class StepSampler(Sampler[list[int]]):
-    """Batches of row numbers, one a step, each epoch another permutation, from ``start`` on."""
+    """Batches of row numbers, one a step, each epoch another permutation, from ``start`` on.
 
-    def __init__(self, rows: int, *, batch: int, steps: int, seed: int, start: int = 0) -> None:
+    A step's rows are the same for any number of processes (``world``): each takes every world-th
+    of them, in ``parts`` that follow each other. TactError where that leaves unequal shares.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        *,
+        batch: int,
+        steps: int,
+        seed: int,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        parts: int = 1,
+    ) -> None:
         self.rows, self.batch, self.steps = rows, min(batch, rows), steps
         self.seed, self.start = seed, start
+        self.rank, self.world, self.parts = rank, world, parts
+        if self.batch % (world * parts):
+            raise TactError(
+                f"a step of {self.batch} rows (the stage has {rows}) does not divide by {world} "
+                f"processes x trainer.accumulate={parts}: change stage.NAME.batch_size_rows"
+            )
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps * self.parts
 
     def __iter__(self) -> Iterator[list[int]]:
         per_epoch = self.rows // self.batch
@@ -162,7 +185,8 @@ class StepSampler(Sampler[list[int]]):
                 generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
                 order = torch.randperm(self.rows, generator=generator)
             at = (step % per_epoch) * self.batch
-            yield order[at : at + self.batch].tolist()
+            own = order[at : at + self.batch][self.rank :: self.world]
+            yield from own.view(self.parts, -1).tolist()
 
 
 def loader(
@@ -174,10 +198,20 @@ def loader(
     seed: int,
     start: int,
     pixels: bool,
+    parts: int = 1,
 ) -> DataLoader[Any]:
-    """Batches of ``encoded`` from step ``start`` on."""
+    """This process's share of ``encoded`` from step ``start`` on, in ``parts`` a step."""
     collator = Collator(encoder, index=encoded.index, pixels=pixels)
-    sampler = StepSampler(len(encoded.rows), batch=batch, steps=steps, seed=seed, start=start)
+    sampler = StepSampler(
+        len(encoded.rows),
+        batch=batch,
+        steps=steps,
+        seed=seed,
+        start=start,
+        rank=processes.rank(),
+        world=processes.world(),
+        parts=parts,
+    )
     rows: Any = encoded.rows
     own = torch.Generator()  # its draw per iterator must not move the stage's random state
     return DataLoader(rows, batch_sampler=sampler, collate_fn=collator, generator=own)

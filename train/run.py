@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from datasets import Dataset
@@ -20,7 +21,7 @@ from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
 from models import origin
 from privacy.plan import private_stages
-from train import accounted, processes, terms
+from train import accounted, processes, strategies, terms
 from train.beside import follow
 from train.fit import fit
 
@@ -32,6 +33,7 @@ def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
     """
     rule = policy(config.policy)
     _check_targets(config)
+    strategies.check(config.trainer)
     if config.dry_run:
         if config.privacy.epsilon is not None:
             accounted.foresee(config)
@@ -44,7 +46,9 @@ def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
             print(told, file=sys.stderr)
     run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
-        run.keep_config(compose.to_yaml(config), ignore=rules.HARMLESS, stored=compose.normal)
+        run.keep_config(
+            compose.to_yaml(config), ignore=rules.harmless(config), stored=compose.normal
+        )
         _enter(config, run)
         _note_model(config, run)
         dealt = prepared.dealt(config)
@@ -57,7 +61,7 @@ def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
         steps = config.stages or config.steps
         if only is not None:
             _follows(steps[: only - 1], run)
-        with processes.group(config.trainer, run):
+        with _processes(config, run, steps, only=only):
             for number, step in enumerate(steps, start=1):
                 if only in (None, number):
                     _step(config, step, run, splits, rule, after=after)
@@ -164,9 +168,19 @@ def _step(
     elif step not in done:
         _needs(config, step, done)
         exclusion.check(run, goes_on=f"stage {step}")
-        if processes.world() > 1 and not rules.is_public(config, config.stage[step]):
-            processes.tell(step)  # the others train it too; any other stage is the first one's
+        if processes.world() > 1:
+            processes.tell(step)  # the others train it too
         fit(config, step, run, splits, rule)
+
+
+def _processes(
+    config: Config, run: RunFolder, steps: Sequence[str], *, only: int | None
+) -> AbstractContextManager[None]:
+    """The run's group, where one of its steps trains."""
+    wanted = [step for number, step in enumerate(steps, start=1) if only in (None, number)]
+    if set(wanted) <= set(rules.OTHER_STEPS):
+        return nullcontext()
+    return processes.group(config.trainer, run)
 
 
 def _follows(before: Sequence[str], run: RunFolder) -> None:

@@ -21,6 +21,7 @@ from losses import language as lm
 from losses import rate as cost
 from models.interface import Codes, PictureTokens
 from models.vlm import VLM
+from train import processes
 
 
 @dataclass
@@ -160,7 +161,10 @@ def rate(step: Step, *, begin: float = 0.3, rise: float = 0.3) -> Tensor:
             "the loss rate needs model.interface.kind=private: open tokens have no bits"
         )
     scale = min(1.0, max(0.0, (step.progress - begin) / rise))
-    return step.by_picture(cost.rate(step.tokens.values.flatten(1) + 0.5)) * scale
+    bits = step.tokens.values.flatten(1) + 0.5  # (P, M)
+    count = processes.mean(torch.tensor(float(len(bits)), device=bits.device))
+    share = processes.mean(bits.float().sum(0)) / count  # of all processes' pictures
+    return step.by_picture(cost.rate(bits, share)) * scale
 
 
 def adversarial_tokens(step: Step, *, strength: float = 1.0, ramp: bool = True) -> Tensor:

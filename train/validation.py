@@ -18,6 +18,8 @@ from lineage import files
 from models.features import picture_features
 from models.generate import greedy
 from models.vlm import VLM
+from train import processes
+from train.checkpoint import stepped
 from train.rows import encoded_set, stage_rows
 from train.stage import Stage
 
@@ -92,10 +94,15 @@ class Validate(pl.Callback):
         self.held, self.every = held, every
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        index: int,
     ) -> None:
         """Measure where it is due."""
-        if trainer.global_step % self.every == 0:
+        if stepped(trainer, index) and trainer.global_step % self.every == 0:
             assert isinstance(pl_module, Stage)
             losses = self.held.losses(pl_module)
             named = {f"validation/{name}": value for name, value in losses.items()}
@@ -113,16 +120,23 @@ def conclude(
     *,
     folder: Path,
 ) -> None:
-    """Write ``validation.json`` and, where the people are public, ``samples.json``."""
+    """Write ``validation.json`` and, where the people are public, ``samples.json``.
+
+    All processes compute the same, since each may hold a shard of the weights; the first writes.
+    """
     if held is None:
         return
     content = {"rows": held.batch.rows, "losses": held.losses(module)}
-    files.write_json(folder / "validation.json", content)
+    first = processes.rank() == 0
+    if first:
+        files.write_json(folder / "validation.json", content)
     module.eval()
     speaks = {"lora", "language_model"} & set(stage.train)
     if speaks and SPLIT in config.data.public:
-        said = samples(module.model, splits[SPLIT], policy, seed=config.seed)
-        files.write_json(folder / "samples.json", said)
+        model, pictures = module.model, splits[SPLIT]
+        said = model.within(lambda: samples(model, pictures, policy, seed=config.seed))
+        if first:
+            files.write_json(folder / "samples.json", said)
 
 
 @torch.no_grad()

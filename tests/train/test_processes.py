@@ -55,6 +55,7 @@ def test_the_processes_decide_add_and_fail_as_one() -> None:
     said = [json.loads(each.communicate(timeout=300)[0]) for each in both]
     assert [s["told"] for s in said] == [7, 7]
     assert [s["all"] for s in said] == [[0, 1]] * 2
+    assert [s["mean"] for s in said] == [1.5] * 2
     assert said[0]["sum"] == [3.0, 3.0] and [s["spread"] for s in said] == [[3.0, 3.0]] * 2
     assert "process 1: of the second" in said[0]["failed"] and said[1]["failed"] == "of the second"
     assert [s["first"] for s in said] == ["of the first"] * 2
@@ -83,6 +84,7 @@ store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), is_master=False)
 processes.join(TrainerConfig(devices=2, strategy="ddp"), store)
 own = {"a": torch.full((2,), 1.0 + processes.rank())}
 found = {"told": processes.by_first(lambda: 7), "all": processes.by_all(processes.rank)}
+found["mean"] = float(processes.mean(own["a"][0]))
 processes.add_up(own)
 found["sum"] = own["a"].tolist()
 processes.spread(own)
@@ -105,8 +107,9 @@ print(json.dumps(found))
         (["trainer.devices=2", "trainer.strategy=fsdp"], "use trainer.strategy=ddp"),
         (["trainer.devices=2"], "say trainer.strategy=ddp"),
         (["trainer.devices=0"], "at least 1"),
-        ([*TWO, "privacy.epsilon=null"], "set trainer.devices=1"),
-        (["trainer.strategy=fsdp", "privacy.epsilon=null"], "choose auto"),
+        (["trainer.devices=2", "trainer.strategy=fsdp2"], "use trainer.strategy=ddp"),
+        (["trainer.devices=2", "trainer.strategy=zero3"], "use trainer.strategy=ddp"),
+        (["trainer.accumulate=2"], "split by privacy.physical_batch_rows"),
     ],
 )
 def test_what_several_processes_cannot_do_is_refused(
