@@ -21,10 +21,12 @@ def test_loggers(name: str, tmp_path: Path) -> None:
             assert instantiate(settings, save_dir=str(tmp_path)).save_dir == str(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.gpu if n == "gpu" else ()) for n in options("trainer")],
-)
+@pytest.mark.parametrize("name", options("trainer"))
+def test_the_rules_let_each_trainer_train_the_demo(name: str) -> None:
+    assert load(["experiment=demo", f"trainer={name}", "run=x"]).trainer.devices
+
+
+@pytest.mark.parametrize("name", ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
 def test_trainers(name: str) -> None:
     made = load([f"trainer={name}", "run=x"], check=False).trainer
     precision: Any = made.precision
