@@ -7,16 +7,10 @@ What is saved is whole: the file of any other strategy.
 import argparse
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
-import deepspeed
 import torch
-from deepspeed.utils import (
-    safe_get_full_fp32_param,
-    safe_get_full_optimizer_state,
-    safe_set_full_fp32_param,
-    safe_set_full_optimizer_state,
-)
 from lightning_fabric.utilities.seed import reset_seed
 from pytorch_lightning.plugins.precision import DeepSpeedPrecision
 from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy
@@ -25,6 +19,14 @@ from torch.optim import Optimizer
 
 T = TypeVar("T")
 SHARED_MEMORY = "deepspeed_shm_comm"  # an operator that is compiled, for processes of one machine
+
+
+@cache
+def _deepspeed() -> Any:
+    """It prints which device it found when it is imported."""
+    import deepspeed
+
+    return deepspeed
 
 
 class Precision(DeepSpeedPrecision):
@@ -61,15 +63,15 @@ class Zero(DeepSpeedStrategy):
         self.set_world_ranks()
         os.environ["LOCAL_RANK"] = str(self.local_rank)  # DeepSpeed reads it there
         if self.root_device.type == "cpu":
-            deepspeed.ops.__compatible_ops__[SHARED_MEMORY] = False
-        deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
+            _deepspeed().ops.__compatible_ops__[SHARED_MEMORY] = False
+        _deepspeed().init_distributed(auto_mpi_discovery=False, verbose=False)
 
     def _setup_model_and_optimizer(
         self, model: nn.Module, optimizer: Optimizer | None, lr_scheduler: Any = None
     ) -> tuple[Any, Optimizer]:
         assert optimizer is not None
         self.groups = [list(group["params"]) for group in optimizer.param_groups]
-        engine, made, _, _ = deepspeed.initialize(
+        engine, made, _, _ = _deepspeed().initialize(
             args=argparse.Namespace(device_rank=self.local_rank),
             config=self.config,
             model=model,
@@ -111,7 +113,10 @@ class Zero(DeepSpeedStrategy):
         for group in self.groups:
             numbers.append(list(range(len(state), len(state) + len(group))))
             for parameter in group:
-                own = {n: safe_get_full_optimizer_state(parameter, n) for n in shaped}
+                own = {
+                    n: _deepspeed().utils.safe_get_full_optimizer_state(parameter, n)
+                    for n in shaped
+                }
                 state[len(state)] = {**once, **{n: v.detach().cpu() for n, v in own.items()}}
         groups = [
             {**{k: v for k, v in group.items() if k != "params"}, "params": own}
@@ -135,9 +140,12 @@ class Zero(DeepSpeedStrategy):
         stage: Any = self.lightning_module
         for name, parameter in stage.trainable.items():
             stored = checkpoint["state_dict"][f"model.{name}"].to(self.root_device)
-            with torch.no_grad(), deepspeed.zero.GatheredParameters([parameter], modifier_rank=0):
+            with (
+                torch.no_grad(),
+                _deepspeed().zero.GatheredParameters([parameter], modifier_rank=0),
+            ):
                 parameter.copy_(stored)
-            safe_set_full_fp32_param(parameter, stored)
+            _deepspeed().utils.safe_set_full_fp32_param(parameter, stored)
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Each process keeps its part."""
@@ -158,13 +166,15 @@ class Zero(DeepSpeedStrategy):
         for number, parameter in enumerate(parameters):
             for name in shaped:
                 value = stored["state"][number][name].to(self.root_device)
-                safe_set_full_optimizer_state(parameter, value, name)
+                _deepspeed().utils.safe_set_full_optimizer_state(parameter, value, name)
 
 
 def whole(stage: Any) -> dict[str, Tensor]:
     """``stage.kept`` on the CPU, gathered; all processes take part."""
-    found = {name: safe_get_full_fp32_param(p) for name, p in stage.trainable.items()}
+    found = {
+        name: _deepspeed().utils.safe_get_full_fp32_param(p) for name, p in stage.trainable.items()
+    }
     still = {name: p for name, p in stage.kept.items() if name not in found}
-    with deepspeed.zero.GatheredParameters(list(still.values())):
+    with _deepspeed().zero.GatheredParameters(list(still.values())):
         found |= {name: p.clone() for name, p in still.items()}
     return {name: tensor.detach().cpu() for name, tensor in found.items()}
