@@ -82,7 +82,7 @@ def _stage(
     config: Config, name: str, sample: Dataset, rule: Policy, empty: Callable[..., VLM]
 ) -> dict[str, Any]:
     stage = config.stage[name]
-    private = config.privacy.epsilon is not None and not rules.is_public(config, stage)
+    private = rules.is_private(config, stage)
     model = empty(adapter="lora" in stage.train)
     rows, bad = _rows(config, stage, sample, rule, model.parts.encoder)
     if private:

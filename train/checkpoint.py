@@ -13,6 +13,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from lineage import files
 from lineage.errors import TactError
 from train import processes
+from train.after_step import AfterStep
 
 LAST = "last.ckpt"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -55,12 +56,7 @@ class AtomicCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def stepped(trainer: pl.Trainer, index: int) -> bool:
-    """Whether the batch of that number ended an optimiser step."""
-    return (index + 1) % trainer.accumulate_grad_batches == 0
-
-
-class SaveLast(pl.Callback):
+class SaveLast(AfterStep):
     """Saves every so many steps, and at the next step boundary after SIGINT, SIGTERM or SIGUSR1.
 
     A signal to one process stops all. ``private``: all hold the same, so the first one saves alone.
@@ -82,17 +78,8 @@ class SaveLast(pl.Callback):
         for number in self._before:
             signal.signal(number, self._note)
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        index: int,
-    ) -> None:
+    def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save where it is due; after a signal stop as well."""
-        if not stepped(trainer, index):
-            return
         step = trainer.global_step
         self.caught = max(processes.by_all(lambda: self.caught or 0)) or None
         due = step % self.every == 0 or self.caught is not None

@@ -1,7 +1,6 @@
 """How long a stage takes, step by step and around its steps."""
 
 import time
-from typing import Any
 
 import pytorch_lightning as pl
 
@@ -9,12 +8,12 @@ from conf.schema import Config
 from lineage import provenance
 from lineage.run import RunFolder, now
 from train import pace
-from train.checkpoint import stepped
+from train.after_step import AfterStep
 from train.pace import LEAST_STEPS, Pace
 from train.rows import EncodedSet
 
 
-class Clock(pl.Callback):
+class Clock(AfterStep):
     """Counts the steps that it sees from the moment that it was made."""
 
     def __init__(self) -> None:
@@ -22,17 +21,8 @@ class Clock(pl.Callback):
         self.steps = 0
         self.first = self.last = self.made  # when the first and the last step ended
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        index: int,
-    ) -> None:
-        """Note a step, once its last part has ended."""
-        if not stepped(trainer, index):
-            return
+    def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note a step."""
         self.last = time.monotonic()
         self.first = self.last if self.steps == 0 else self.first
         self.steps += 1
@@ -43,10 +33,10 @@ class Clock(pl.Callback):
             return
         step_s = (self.last - self.first) / (self.steps - 1)
         total_s = time.monotonic() - self.made
+        rows = len(encoded.rows) + encoded.rejected
         pace.keep(config, name, Pace(
             run=run.name, ended=now(), machine=provenance.machine(),
-            rows=len(encoded.rows) + encoded.rejected,
-            rejects=encoded.rejected / (len(encoded.rows) + encoded.rejected),
+            rows=rows, rejects=encoded.rejected / rows,
             longest_tokens=max(len(row) for row in encoded.rows),
             around_s=total_s - self.steps * step_s, step_s=step_s,
         ))  # fmt: skip

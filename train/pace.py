@@ -67,7 +67,7 @@ def _decides(config: Config, name: str) -> dict[str, Any]:
     stage, model = config.stage[name], config.model
     if model.parts is not None:  # a seed changes neither
         model = replace(model, parts={k: v for k, v in model.parts.items() if k != "seed"})
-    private = config.privacy.epsilon is not None and not rules.is_public(config, stage)
+    private = rules.is_private(config, stage)
     return {
         "data": told(config.data), "model": told(model), "policy": told(config.policy),
         "stage": told(stage, without=OF_LEARNING),

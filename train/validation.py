@@ -19,7 +19,7 @@ from models.features import picture_features
 from models.generate import greedy
 from models.vlm import VLM
 from train import processes
-from train.checkpoint import stepped
+from train.after_step import AfterStep
 from train.rows import encoded_set, stage_rows
 from train.stage import Stage
 
@@ -87,22 +87,15 @@ def held_out(
     return HeldOut(config, stage, module, splits[SPLIT], policy, folder=folder)
 
 
-class Validate(pl.Callback):
+class Validate(AfterStep):
     """Logs the losses on held-out people as ``validation/<term>`` every so many steps."""
 
     def __init__(self, held: HeldOut, *, every: int) -> None:
         self.held, self.every = held, every
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        index: int,
-    ) -> None:
+    def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure where it is due."""
-        if stepped(trainer, index) and trainer.global_step % self.every == 0:
+        if trainer.global_step % self.every == 0:
             assert isinstance(pl_module, Stage)
             losses = self.held.losses(pl_module)
             named = {f"validation/{name}": value for name, value in losses.items()}
