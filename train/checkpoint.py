@@ -56,6 +56,29 @@ class AtomicCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
+class WholeFile:
+    """What strategies that shard have in common: their file is the whole one of any other."""
+
+    checkpoint_io: Any
+    is_global_zero: Any
+
+    @property
+    def lightning_restore_optimizer(self) -> bool:
+        """From the plain state that a checkpoint holds."""
+        return True
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None
+    ) -> None:
+        """The first process writes it."""
+        if self.is_global_zero:
+            self.checkpoint_io.save_checkpoint(checkpoint, filepath)
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> Any:
+        """Read whole on each process."""
+        return self.checkpoint_io.load_checkpoint(checkpoint_path)
+
+
 class SaveLast(AfterStep):
     """Saves every so many steps, and at the next step boundary after SIGINT, SIGTERM or SIGUSR1.
 

@@ -16,9 +16,10 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 from models.vlm import VLM
+from train.checkpoint import WholeFile
 
 
-class Sharded(ModelParallelStrategy):
+class Sharded(WholeFile, ModelParallelStrategy):
     """Lightning's FSDP2, for a Stage; checkpoints are plain and whole."""
 
     def __init__(self, world: int) -> None:
@@ -36,11 +37,6 @@ class Sharded(ModelParallelStrategy):
         self.setup_optimizers(trainer)
         self.setup_precision_plugin()
 
-    @property
-    def lightning_restore_optimizer(self) -> bool:
-        """From the plain state that a checkpoint holds."""
-        return True
-
     def lightning_module_state_dict(self) -> dict[str, Any]:
         """What is kept, whole; all processes take part."""
         assert self.lightning_module is not None
@@ -52,10 +48,6 @@ class Sharded(ModelParallelStrategy):
         state = optimizer.state_dict()
         own = {i: {k: _full(v) for k, v in s.items()} for i, s in state["state"].items()}
         return {**state, "state": own}
-
-    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> Any:
-        """Read whole on each process."""
-        return self.checkpoint_io.load_checkpoint(checkpoint_path)
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
         """Each process keeps its shard."""
@@ -74,13 +66,6 @@ class Sharded(ModelParallelStrategy):
                 for i, each in state["state"].items()
             }
             optimizer.load_state_dict({**state, "state": own})
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None
-    ) -> None:
-        """The first process writes it."""
-        if self.is_global_zero:
-            self.checkpoint_io.save_checkpoint(checkpoint, filepath)
 
 
 def shard(model: VLM, mesh: Any) -> None:

@@ -17,6 +17,8 @@ from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from train.checkpoint import WholeFile
+
 T = TypeVar("T")
 SHARED_MEMORY = "deepspeed_shm_comm"  # an operator that is compiled, for processes of one machine
 
@@ -40,7 +42,7 @@ class Precision(DeepSpeedPrecision):
         return data
 
 
-class Zero(DeepSpeedStrategy):
+class Zero(WholeFile, DeepSpeedStrategy):
     """Lightning's DeepSpeed, for a Stage, on a CPU too; checkpoints are plain and whole."""
 
     def __init__(self, stage: int, *, half: bool) -> None:
@@ -83,11 +85,6 @@ class Zero(DeepSpeedStrategy):
         return engine, made
 
     @property
-    def lightning_restore_optimizer(self) -> bool:
-        """From the plain state that a checkpoint holds."""
-        return True
-
-    @property
     def _plain(self) -> Optimizer:
         """The optimiser that steps this process's partitions."""
         return self.optimizers[0].optimizer  # type: ignore[attr-defined,no-any-return]
@@ -123,17 +120,6 @@ class Zero(DeepSpeedStrategy):
             for group, own in zip(self._plain.param_groups, numbers, strict=True)
         ]
         return {"state": state if first else {}, "param_groups": groups}
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None
-    ) -> None:
-        """The first process writes it."""
-        if self.is_global_zero:
-            self.checkpoint_io.save_checkpoint(checkpoint, filepath)
-
-    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> Any:
-        """Read whole on each process."""
-        return self.checkpoint_io.load_checkpoint(checkpoint_path)
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
         """Each process keeps its part."""
