@@ -164,11 +164,15 @@ def test_saved_on_two_goes_on_on_one_and_back(
 
 @pytest.mark.system
 def test_a_process_whose_rows_fail_ends_the_run(
-    short: Words, capfd: pytest.CaptureFixture[str], tmp_path: Path
+    short: Words,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lost = "+stage.base_language.losses.odd={_target_: failing.on_second}"
     (tmp_path / "failing.py").write_text(FAILING)
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # of the other process
     with pytest.raises(TactError, match="another process of this run has ended"):
         execute(load(short("run=x", *LANGUAGE, *several("ddp"), lost)))
     assert "process 1: step 0: the second fails. Rows: " in capfd.readouterr().err
