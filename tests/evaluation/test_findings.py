@@ -38,6 +38,11 @@ def test_bounds_of_the_policy_are_met_or_missed() -> None:
     assert status(table(0.2))[:3] == ["proven", "met", "missed"]
 
 
+def test_one_attribute_that_an_attacker_reads_past_the_bound_is_a_miss() -> None:
+    read = measure("interface", "attacker_auc", "age", 0.61, attacker="MLP", chosen_on="x")
+    assert status([*table(0.01), read])[:3] == ["proven", "missed", "met"]
+
+
 def test_a_collapsed_model_meets_nothing() -> None:
     same = [Answered({}, "i would rather not say.")] * 6 + [Answered({}, "red.")] * 4
     assert "one answer to 60%" in warnings(same, [])[0]
