@@ -14,7 +14,8 @@ python -m evaluation [report|show|compare] run=RUN [stage=STAGE] [again=true]
   python -m evaluation show run=demo                   the table of all its reports, as they are
   python -m evaluation compare run=[demo,demo-open]    last reports of several runs side by side
   python -m evaluation claims [only=NAME] [seeds=[0]]  run what conf/claim/ claims, as far as it is
-                                                       not done; dry_run=true lists what is
+                                                       not done; dry_run=true lists what is;
+                                                       threads=1: several at once, other seeds=
 
 A report that is there, of these weights and this config, is kept; again=true measures anew.
 """

@@ -23,8 +23,11 @@ from lineage.place import CHECKOUT, place
 
 RESULTS = CHECKOUT / "docs" / "results"
 KNOWN = (
-    "only", "seeds", "dry_run", "readme", "checkpoints", "cache", "claims", "results", "json",
+    "only", "seeds", "threads", "dry_run", "readme", "checkpoints", "cache", "claims", "results",
+    "json",
 )  # fmt: skip
+
+PLACES = {"cache": "cache", "threads": "trainer.threads"}  # an option → the word of a run
 
 
 def door(words: Sequence[str]) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def door(words: Sequence[str]) -> dict[str, Any]:
     claims = [claim_file.load(name, folder) for name in names]
     seeds = _seeds(given.get("seeds"), claims)
     checkpoints = place(given.get("checkpoints", "checkpoints"))
-    places = [f"cache={given['cache']}"] if "cache" in given else []
+    places = [f"{key}={given[name]}" for name, key in PLACES.items() if name in given]
     jobs = [_Job(claim, seeds, results, checkpoints, places) for claim in claims]
     if given.get("dry_run") == "true":
         return _listed(jobs, quiet=given.get("json") == "true")
