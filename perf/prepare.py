@@ -12,10 +12,10 @@ from data.prepared import cache_folder, prepared
 from data.preparing import FOLDER, encoded_set
 from lineage import door
 from models import configured
+from perf.rows import READY
 from train.rows import stage_rows
 
 OWN = {"_target_": "data.sources.own_rows"}
-READY = "ready"
 
 
 def main(words: list[str]) -> int:
@@ -23,10 +23,10 @@ def main(words: list[str]) -> int:
     folder = Path(door.options(words, ["folder", "cache"])["folder"])
     cache = Path(door.options(words, ["folder", "cache"])["cache"])
     people = json.loads((folder / "people.json").read_text())
+    split = f"{{private: {people['private']}, validation: 0, test: {people['test']}, attack: 0}}"
     config = load(
-        ["experiment=demo", "data=conversations", f"data.source.path={folder / 'rows.jsonl'}",
-         f"data.people={{private: {people['private']}, validation: {people['validation']}}}",
-         f"cache={cache}", f"checkpoints={cache}"],
+        ["experiment=photos", "model=tiny", "data=conversations", f"data.people={split}",
+         f"data.source.path={folder / 'rows.jsonl'}", f"cache={cache}", f"checkpoints={cache}"],
         check=False,
     )  # fmt: skip
     rule = policy(config.policy)

@@ -23,10 +23,10 @@ from PIL import Image
 from data.preparing import CHUNK_ROWS, FOLDER
 from lineage.errors import TactError
 from lineage.place import CHECKOUT
-from perf.prepare import READY
 
-ROWS_PER_PERSON, PICTURES, VALIDATION = 5, 8, 100  # pictures are files; people
-LOOK_S = 0.25
+ROWS_PER_PERSON, PICTURES, OTHERS = 5, 8, 100  # pictures are files; people
+LOOK_S = 0.1
+READY = "ready"  # the process says so before its first row
 WORDS = (
     "what colour is my hair and top in this picture please tell me where i am now do you think "
     "that these glasses suit me for the park beach office or kitchen i would like some advice"
@@ -57,7 +57,10 @@ def measure(*, rows: int) -> Figures:
         prepare(folder, folder / "killed", kill_at=half)
         kept = _chunks(folder / "killed")
         again, later = prepare(folder, folder / "killed")
-    first = next(look.seconds for look in later if look.rows > kept * CHUNK_ROWS)
+    if kept * CHUNK_ROWS >= rows:
+        raise TactError(f"rows={rows}: all were there before the kill; give more")
+    news = (look.seconds for look in later if look.rows > kept * CHUNK_ROWS)
+    first = next(news, again["seconds"])
     return {
         "rows": rows, "chunk_rows": CHUNK_ROWS,
         "machine": f"{os.cpu_count()} cores", "load": [load, os.getloadavg()[0]],
@@ -93,11 +96,11 @@ def write(folder: Path, *, rows: int) -> None:
         shown.append(str(folder / f"{number}.png"))
         Image.fromarray(pixels).save(shown[-1])
     with (folder / "rows.jsonl").open("w") as file:
-        for number in range((people + VALIDATION) * ROWS_PER_PERSON):
+        for number in range((people + OTHERS) * ROWS_PER_PERSON):
             row = {"image": shown[number % PICTURES], "messages": list(_turns(rng)),
                    "subject_id": f"p{number // ROWS_PER_PERSON:06d}"}  # fmt: skip
             file.write(json.dumps(row) + "\n")
-    (folder / "people.json").write_text(json.dumps({"private": people, "validation": VALIDATION}))
+    (folder / "people.json").write_text(json.dumps({"private": people, "test": OTHERS}))
 
 
 def _turns(rng: np.random.Generator) -> Iterator[dict[str, str]]:

@@ -41,18 +41,24 @@ def encoded(rows: Dataset, encoder: Any, cache: Path, *, max_length: int = 200) 
 
 
 def talk(folder: Path, *, count: int, other: int = -1) -> Dataset:
-    """Rows of pictures by path, two of a person, four of a picture; ``other`` says something else."""
+    """Rows of pictures by path, two of a person, four of a picture; ``other``'s words differ."""
     folder.mkdir(exist_ok=True)
     for i in range(-(-count // 4)):
-        Pillow.new("RGB", (16, 16), (i % 250, 0, 0)).save(folder / f"{i}.png")
-    return Dataset.from_list(
-        [
-            {"row_id": f"r{i}", "subject_id": f"p{i // 2}", "image": str(folder / f"{i // 4}.png"),
-             "messages": [{"role": "user", "content": f"what is at number {i} in the park?"},
-                          {"role": "assistant", "content": f"the top is red {i}{'!' * (i == other)}."}]}
-            for i in range(count)
-        ]
-    ).cast_column("image", Image())  # fmt: skip
+        if not (folder / f"{i}.png").exists():
+            Pillow.new("RGB", (16, 16), (i % 250, 0, 0)).save(folder / f"{i}.png")
+    rows = []
+    for i in range(count):
+        said = f"the top is red {i}." if i != other else "no."
+        turns = [("user", f"what is at number {i} in the park?"), ("assistant", said)]
+        rows.append(
+            {
+                "row_id": f"r{i}",
+                "subject_id": f"p{i // 2}",
+                "image": str(folder / f"{i // 4}.png"),
+                "messages": [{"role": role, "content": text} for role, text in turns],
+            }
+        )
+    return Dataset.from_list(rows).cast_column("image", Image())
 
 
 def digests(cache: Path) -> dict[str, str]:
