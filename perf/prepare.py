@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from datasets import disable_progress_bars
+
 from conf.compose import load
 from data.policy import policy
 from data.prepared import cache_folder, prepared
@@ -29,6 +31,7 @@ def main(words: list[str]) -> int:
          f"data.source.path={folder / 'rows.jsonl'}", f"cache={cache}", f"checkpoints={cache}"],
         check=False,
     )  # fmt: skip
+    disable_progress_bars()
     rule = policy(config.policy)
     encoder = configured.model(config.model, rule, seed=0).parts.encoder
     print(READY, flush=True)
