@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from datasets import Dataset, disable_progress_bars
 
 from conf import rules
 from conf.schema import Config, StageConfig
+from data.encoded import EncodedSet
 from data.lexicon import WORDS
 from data.policy import Policy
 from data.prepared import cache_folder
+from data.preparing import encoded_set
 from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
@@ -29,7 +32,7 @@ from train.clock import Clock
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
 from train.progress import Progress
-from train.rows import EncodedSet, encoded_set, loader, stage_rows
+from train.rows import loader, stage_rows
 from train.stage import Stage
 from train.units import check_apart, check_one_person
 
@@ -57,12 +60,16 @@ def fit(
     if "lora" in stage.train:
         lora.attach(model.language_model, **configured.lora_settings(config.model))
     rows = stage_rows(stage.rows, splits[stage.people], seed=config.seed, policy=policy)
-    encoded = encoded_set(
-        rows,
-        model.parts.encoder,
-        max_length=config.data.max_length_tokens,
-        max_rejects=config.data.max_rejects,
-        rejects=run.private / f"rejects-{name}.jsonl",
+    encoded = processes.first_before_others(
+        partial(
+            encoded_set,
+            rows,
+            model.parts.encoder,
+            max_length=config.data.max_length_tokens,
+            max_rejects=config.data.max_rejects,
+            rejects=run.private / f"rejects-{name}.jsonl",
+            cache=cache_folder(config),
+        )
     )
     processes.by_first(lambda: _note_people(config, name, run, splits, encoded))
     held = None
@@ -97,7 +104,7 @@ def _note_people(
     config: Config, name: str, run: RunFolder, splits: Mapping[str, Dataset], encoded: EncodedSet
 ) -> None:
     """Note whom the stage reads, before its first step."""
-    subjects = {row.subject for row in encoded.rows}
+    subjects = set(encoded.subjects)
     people.note(run, name, kind=people.STAGE, split=config.stage[name].people, people=subjects)
     if validation.SPLIT in splits and config.trainer.validation_rows:
         watched = set(splits[validation.SPLIT]["subject_id"])
