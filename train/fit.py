@@ -192,6 +192,7 @@ def _train(
         keep_metrics(folder)
     made = loggers(config.logger, folder) if first else []
     how = strategies.chosen(config.trainer, private=private)
+    saves = SaveLast(folder, every=config.trainer.checkpoint_every_steps, private=private)
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
         accumulate_grad_batches=module.parts,
@@ -208,7 +209,7 @@ def _train(
         callbacks=[
             *watched,
             clock,
-            SaveLast(folder, every=config.trainer.checkpoint_every_steps, private=private),
+            saves,
             Progress(folder.name, shown=config.trainer.progress and first),
         ],
         plugins=[*how.pop("plugins"), AtomicCheckpointIO()],
@@ -219,7 +220,8 @@ def _train(
     if rank := processes.rank():
         torch.manual_seed(module.seed + rank)  # another dropout for other rows
     try:
-        trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
+        with saves.listening():
+            trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
     finally:
         close(made)
     if config.model.dtype == "float32":
