@@ -14,15 +14,9 @@ from lineage import files
 from lineage.errors import TactError
 from train import processes
 from train.after_step import AfterStep
+from train.stopping import SIGNALS, interrupted
 
 LAST = "last.ckpt"
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-
-
-class Interrupted(TactError):
-    """Training stopped on a signal after saving; the same command goes on."""
-
-    status = 75  # that of "try again" (EX_TEMPFAIL)
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -109,10 +103,7 @@ class SaveLast(AfterStep):
         if due and step < trainer.max_steps and not (self.private and processes.rank()):
             trainer.save_checkpoint(self.path)
         if self.caught is not None and step < trainer.max_steps:
-            raise Interrupted(
-                f"stopped by {signal.Signals(self.caught).name} at step {step}, saved; "
-                "the same command with run= goes on from there"
-            )
+            raise interrupted(self.caught, f"at step {step}, saved")
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signals back."""

@@ -58,12 +58,13 @@ def _write(rows: Iterable[Mapping[str, Any]], folder: Path, features: Features) 
     while some := list(islice(left, CHUNK_ROWS)):
         if not chunk(folder, number).exists():
             table = Dataset.from_list(some, features=features)
-            write_with(chunk(folder, number), partial(_fill, table), mode=0o600)
+            write_with(chunk(folder, number), partial(fill, table), mode=0o600)
         number += 1
     return number
 
 
-def _fill(table: Dataset, file: BinaryIO) -> None:
+def fill(table: Dataset, file: BinaryIO) -> None:
+    """Write ``table`` as an Arrow stream, pictures as it refers to them."""
     arrow = table.data.table  # save_to_disk would copy the pictures' bytes into it
     with pa.ipc.new_stream(file, arrow.schema) as stream:
         stream.write_table(arrow)
