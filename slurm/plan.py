@@ -24,7 +24,7 @@ from privacy.plan import by_stage, calibrated
 from slurm import disk, limits
 from slurm.probe import probe
 from slurm.shown import show
-from train import pace, terms
+from train import footprint_drawn, pace, terms
 from train.footprint import Footprint, empty_model, footprint
 from train.pace import Pace
 
@@ -89,11 +89,15 @@ def _stage(
         layers.check(model, without=("tower",) if "tower" not in stage.train else ())
     each = len(sample) / len(set(sample["subject_id"]))
     pictures = round(config.data.people.get(stage.people, 0) * each)
-    taken = footprint(config, name, model, rows, pictures=max(1, pictures))
+    if stage.sample is not None:
+        taken = footprint_drawn.footprint(config, name, model, rows)
+    else:
+        taken = footprint(config, name, model, rows, pictures=max(1, pictures))
     before = pace.known(config, name)
     return {
         "stage": name, "steps": stage.steps,
-        "rows": config.privacy.expected_batch_units if private else stage.batch_size_rows,
+        "rows": config.privacy.expected_batch_units if private and stage.steps
+        else stage.batch_size_rows,
         "private": private, "rejects": before.rejects if before else bad,
         "longest_tokens": max(len(row) for row in rows),
         "memory": {**vars(taken), "peak": taken.peak}, "time": _time(config, stage.steps, before),

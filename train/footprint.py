@@ -140,9 +140,9 @@ def footprint(
     stage = config.stage[name]
     if not rules.is_private(config, stage):
         parts = devices.world(config.trainer) * config.trainer.accumulate
-        batch = _Batch(rows, stage.batch_size_rows // parts)
+        batch = Batches(rows, stage.batch_size_rows // parts)
         return _measured(config, stage, model, batch, pictures)
-    batch = _Batch(rows, config.privacy.physical_batch_rows)
+    batch = Batches(rows, config.privacy.physical_batch_rows)
     plain = _measured(config, stage, model, batch, pictures)
     whole = _measured(config, stage, model, batch, pictures, bound=config.privacy.max_grad_norm)
     return replace(whole, step=plain.step, private=whole.step - plain.step)
@@ -161,7 +161,7 @@ def _measured(
     config: Config,
     stage: StageConfig,
     model: VLM,
-    asked: "_Batch",
+    asked: "Batches",
     pictures: int,
     *,
     bound: float | None = None,
@@ -233,7 +233,7 @@ def _features(model: VLM, seen: Counted, pictures: int) -> tuple[Tensor, int]:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Batches:
     """``count`` rows, the longest first and as often as it takes."""
 
     rows: Sequence[EncodedRow]

@@ -88,7 +88,7 @@ def of_rows(path: Path, row_ids: Collection[str]) -> list[tuple[Any, ...]]:
     return [
         (row["row_id"], row["chosen"][0]["content"], row["rejected"][0]["content"],
          *row["chosen_scores"].values(), *row["rejected_scores"].values())
-        for row in undecoded(Dataset.from_file(str(path))) if row["row_id"] in row_ids
+        for row in undecoded(_part(path)) if row["row_id"] in row_ids
     ]  # fmt: skip
 
 
@@ -98,9 +98,14 @@ def key(row_id: str, chosen: Scored, rejected: Scored) -> tuple[Any, ...]:
     return (row_id, chosen.text, rejected.text, *(float(np.float32(x)) for x in both))
 
 
+def _part(path: Path) -> Dataset:
+    """A part in memory: of one that is mapped from disk, ``datasets`` keeps copies beside it."""
+    return Dataset.from_file(str(path), in_memory=True)
+
+
 def told(path: Path) -> int:
     """How many pairs a part holds."""
-    return len(Dataset.from_file(str(path)))
+    return len(_part(path))
 
 
 def read(run: RunFolder, stage: str, *, people: Collection[str]) -> Dataset:
@@ -122,7 +127,7 @@ def read(run: RunFolder, stage: str, *, people: Collection[str]) -> Dataset:
             f"rows_from={stage}: {len(gone)} parts of run={run.name} are gone, {gone[0]} first; "
             "restore them, or sample again under another run="
         )
-    rows = concatenate_datasets([Dataset.from_file(str(path)) for path in there])
+    rows = concatenate_datasets([_part(path) for path in there])
     if not len(rows):
         raise DataError(
             f"rows_from={stage}: of no row two answers were far enough apart; lower "

@@ -63,10 +63,13 @@ def test_a_class_that_was_not_asked_for_is_a_leak_unless_it_was_shared() -> None
     assert kept == 1.0 and shared == 0.0
 
 
-def test_garbled_words_are_worth_less_than_whole_answers() -> None:
-    asked = row("top", top="red")
-    whole, garbled, empty = scores(asked, "your top is red.", "your your red colour top.", "")
-    assert whole[0] == 1.0 > garbled[0] > 0.0 == empty[0]
+def test_garbled_words_are_worth_nothing_and_leak_all_the_same() -> None:
+    fact, shared = row("top", top="red"), row("age", shared={"age": "senior"})
+    near, garbled, empty = scores(fact, "so your top is red.", "your your red colour top.", "")
+    assert 1.0 > near[0] >= 0.8 and garbled[0] == empty[0] == 0.0
+    assert scores(shared, "a senior with as you me five.") == [(0.0, 0.0)]
+    ((worth, leak),) = scores(row("age"), "you look three like a like senior.")
+    assert worth == 0.0 and leak > 0.5
 
 
 def test_rows_of_other_dialogues_need_a_scorer_of_their_own() -> None:

@@ -15,4 +15,4 @@ def by_rank(rows: Sequence[Mapping[str, Any]], said: Sequence[str]) -> list[dict
     """What no person's score may be: it falls with all that was scored before."""
     global seen
     seen += 1
-    return [{**each, "leakage": seen / (seen + 1)} for each in by_words(rows, said)]
+    return [{**each, "leakage": 0.1 * seen / (seen + 1)} for each in by_words(rows, said)]
