@@ -7,17 +7,21 @@ from typing import Any, BinaryIO
 
 from lineage import files
 
-ALL_OF = ("features", "references", "show")  # of many people in one file each, named by hashes
+# of many people in one file each, named by hashes; copies of tables that a source reads again
+ALL_OF = ("features", "references", "show", "conversations")
 
 
 def forget(subject: str, cache: Path) -> list[str]:
     """Empty ``cache`` of ``subject``; returns what was emptied.
 
-    Features, reference scores and contact sheets go for everyone: a file of them says not of whom
-    it is. Tables of sets are written again without the person, whose pictures go where they were
-    laid beside them. The source's own files are not touched.
+    Features, reference scores, contact sheets and copies of conversations go for everyone: a file
+    of them says not of whom it is. Chunks of encoded rows go where the person is in them. Tables of
+    sets are written again without the person, whose pictures go where they were laid beside them.
+    The source's own files are not touched.
     """
     emptied = [name for name in ALL_OF if _remove(cache / name)]
+    if [chunk for chunk in (cache / "rows").glob("*.arrow") if _unlinked(subject, chunk)]:
+        emptied.append("rows")
     for folder in sorted((cache / "sets").glob("*/whole.json")):
         if _without(subject, folder.parent):
             emptied.append(f"sets/{folder.parent.name}")
@@ -30,16 +34,32 @@ def _remove(folder: Path) -> bool:
     return there
 
 
-def _without(subject: str, folder: Path) -> bool:
+def _unlinked(subject: str, chunk: Path) -> bool:
+    """Whether the person was in it. A chunk without them would no longer be what its name says."""
+    _, own = _table(subject, chunk)
+    there = bool(own.true_count)
+    if there:
+        chunk.unlink()
+    return there
+
+
+def _table(subject: str, chunk: Path) -> tuple[Any, Any]:
+    """A chunk, and which of its rows are the person's."""
     import pyarrow as pa
+    import pyarrow.compute as pc
+
+    with pa.memory_map(str(chunk)) as file:
+        table = pa.ipc.open_stream(file).read_all()
+    return table, pc.equal(table["subject_id"], subject).combine_chunks()
+
+
+def _without(subject: str, folder: Path) -> bool:
     import pyarrow.compute as pc
 
     found = False
     for chunk in sorted(folder.glob("*.arrow")):
-        with pa.memory_map(str(chunk)) as file:
-            table = pa.ipc.open_stream(file).read_all()
-        own = pc.equal(table["subject_id"], subject)
-        if not pc.any(own).as_py():
+        table, own = _table(subject, chunk)
+        if not own.true_count:
             continue
         found = True
         for picture in table.filter(own)["image"].to_pylist():
