@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from data.attributes import CLASSES, SENSITIVE, class_index
+from data.pictures import shown_in
 
 
 class Encoder(Protocol):
@@ -29,6 +30,8 @@ class Encoder(Protocol):
     def render(self, messages: Sequence[dict[str, Any]], *, prompt: bool = False) -> str: ...
     def encode(self, texts: Sequence[str]) -> list[list[int]]: ...
     def pixels(self, images: Sequence[Any]) -> Any: ...
+    def preprocessing(self) -> bytes: ...
+    def wording(self) -> bytes: ...
 
 
 class RowError(ValueError):
@@ -56,7 +59,7 @@ class EncodedRow:
 
 def encode(row: Mapping[str, Any], encoder: Encoder) -> EncodedRow:
     """One row as ids; RowError says why it can't be."""
-    pictures = tuple(row.get("images") or ([row["image"]] if row.get("image") else []))
+    pictures = shown_in(row)
     if not pictures:
         raise RowError("no picture")
     if len(pictures) > encoder.max_pictures:
@@ -174,7 +177,7 @@ def _structured(
     """Messages with content blocks; pictures stand in the first user turn unless placed."""
     pictures = 0
     if row is not None and all(isinstance(m["content"], str) for m in messages):
-        pictures = len(row.get("images") or ([row["image"]] if row.get("image") else []))
+        pictures = len(shown_in(row))
     result = []
     for message in messages:
         content = message["content"]

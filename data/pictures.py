@@ -10,6 +10,8 @@ from datasets import Dataset, Image, List
 
 from data.errors import DataError
 
+KEY_BYTES = 16
+
 
 def listed(pictures: Dataset) -> list[dict[str, Any]]:
     """The table as a list of rows, pictures referred to ({path, bytes}) and not decoded."""
@@ -66,6 +68,19 @@ def check_disjoint(splits: Mapping[str, Dataset]) -> None:
                     f"person {subject} is in the splits {home[subject]} and {split}: part the "
                     "source by subject_id, or leave the splitting to data.people"
                 )
+
+
+def shown_in(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A row's pictures, as its ``images`` or ``image`` column holds them."""
+    return tuple(row.get("images") or ([row["image"]] if row.get("image") else []))
+
+
+def key_of(picture: Any) -> bytes:
+    """What tells two pictures apart without decoding them: their bytes, or where they lie."""
+    if isinstance(picture, Mapping) and picture.get("bytes") is not None:
+        return hashlib.blake2b(picture["bytes"], digest_size=KEY_BYTES, person=b"bytes").digest()
+    path = picture["path"] if isinstance(picture, Mapping) else picture
+    return hashlib.blake2b(str(path).encode(), digest_size=KEY_BYTES, person=b"path").digest()
 
 
 def identity(picture: Any) -> bytes:

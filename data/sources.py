@@ -20,6 +20,7 @@ from data.picture_files import one_name_each
 from data.pictures import check_disjoint, split_people
 
 TABLES = {".csv", ".jsonl"}
+COPIES = "conversations"  # below the cache
 
 
 def folder(
@@ -83,7 +84,7 @@ def conversations(
     ``subject_column``, each picture_id (each row, where there is none) is its own person.
     """
     try:
-        rows = _load(path, split)
+        rows = _load(path, split, cache=cache)
     except (OSError, ValueError) as error:
         raise DataError(f"data.source.path={path}: it can't be read ({error})") from error
     count = len(rows)
@@ -117,17 +118,26 @@ def splits(source: Dataset, people: Mapping[str, int], *, seed: int) -> dict[str
     return parted
 
 
-def _load(path: str, split: str) -> Dataset:
+def _load(path: str, split: str, *, cache: str | Path) -> Dataset:
     where = Path(path).expanduser()
     if (where / "dataset_info.json").exists() or (where / "state.json").exists():
         return load_from_disk(str(where))
     if where.suffix in (".json", ".jsonl"):
-        loaded = Dataset.from_json(str(where))
+        loaded = Dataset.from_json(str(where), cache_dir=_copies(cache))
     else:
         loaded = load_dataset(path, split=split)
     if "image" in loaded.column_names and not isinstance(loaded.features["image"], Image):
         loaded = loaded.cast_column("image", Image())
     return loaded
+
+
+def _copies(cache: str | Path) -> str | None:
+    """Where ``datasets`` keeps a file's rows as Arrow, for the owner alone; else its own cache."""
+    if not cache:
+        return None
+    folder = Path(cache).expanduser() / COPIES
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return str(folder)
 
 
 def _only_table(where: Path) -> Path:

@@ -8,17 +8,21 @@ from typing import Any, BinaryIO
 from lineage import files
 
 PAIRS = "pairs-"  # in a run's private/: answers that a stage drew, by person
-ALL_OF = ("features", "references", "show")  # of many people in one file each, named by hashes
+# of many people in one file each, named by hashes; copies of tables that a source reads again
+ALL_OF = ("features", "references", "show", "conversations")
 
 
 def forget(subject: str, cache: Path) -> list[str]:
     """Empty ``cache`` of ``subject``; returns what was emptied.
 
-    Features, reference scores and contact sheets go for everyone: a file of them says not of whom
-    it is. Tables of sets are written again without the person, whose pictures go where they were
-    laid beside them. The source's own files are not touched.
+    Features, reference scores, contact sheets and copies of conversations go for everyone: a file
+    of them says not of whom it is. Chunks of encoded rows go where the person is in them. Tables of
+    sets are written again without the person, whose pictures go where they were laid beside them.
+    The source's own files are not touched.
     """
     emptied = [name for name in ALL_OF if _remove(cache / name)]
+    if [chunk for chunk in (cache / "rows").glob("*.arrow") if _unlinked(subject, chunk)]:
+        emptied.append("rows")
     for folder in sorted((cache / "sets").glob("*/whole.json")):
         if _without(subject, folder.parent):
             emptied.append(f"sets/{folder.parent.name}")
@@ -29,6 +33,25 @@ def _remove(folder: Path) -> bool:
     there = folder.exists()
     shutil.rmtree(folder, ignore_errors=True)
     return there
+
+
+def _unlinked(subject: str, chunk: Path) -> bool:
+    """Whether the person was in it. A chunk without them would no longer be what its name says."""
+    _, own = _table(subject, chunk)
+    there = bool(own.true_count)
+    if there:
+        chunk.unlink()
+    return there
+
+
+def _table(subject: str, chunk: Path) -> tuple[Any, Any]:
+    """A chunk, and which of its rows are the person's."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    with pa.memory_map(str(chunk)) as file:
+        table = pa.ipc.open_stream(file).read_all()
+    return table, pc.equal(table["subject_id"], subject).combine_chunks()
 
 
 def pairs(subject: str, checkpoints: Path) -> list[str]:
@@ -56,13 +79,10 @@ def _without(subject: str, folder: Path) -> bool:
 
 def _rewritten(chunk: Path, subject: str) -> Any:
     """Take ``subject``'s rows out of a table on disk; returns them, None where there are none."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    with pa.memory_map(str(chunk)) as file:
-        table = pa.ipc.open_stream(file).read_all()
-    own = pc.equal(table["subject_id"], subject)
-    if not pc.any(own).as_py():
+    table, own = _table(subject, chunk)
+    if not own.true_count:
         return None
     files.write_with(chunk, partial(_fill, table.filter(pc.invert(own))), mode=0o600)
     return table.filter(own)

@@ -89,6 +89,8 @@ def _print(found: dict[str, Any]) -> None:
 def _tell(result: dict[str, Any]) -> None:
     console = Console(highlight=False)
     console.print(f"{result['subject']}: excluded since {result['excluded']}")
+    if not result["train_again"] and not result["measure_again"]:
+        console.print("in no run that notes its people; check the id, as the source gives it")
     for key, words in (
         ("train_again", "train again, under another run="),
         ("measure_again", "measure again (again=true): their reports show them"),

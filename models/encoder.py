@@ -3,12 +3,17 @@
 The collator gets one of these and knows no model.
 """
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import tokenizers
 import torch
+import transformers
 from PIL.Image import Resampling
 from torch import Tensor
 
@@ -91,6 +96,21 @@ class PictureEncoder:
     def preprocessing(self) -> bytes:
         """What a cache knows the making of pixels by: the image processor and its settings."""
         return f"{self.image_processor!r}\t{self.picture_px}\t{self.picture_shape}".encode()
+
+    def wording(self) -> bytes:
+        """What a cache knows the making of ids by: tokenizer, template, a picture's tokens."""
+        self.tokenizer([""])  # leaves no padding or truncation of other calls in what it writes
+        digest = hashlib.sha256()
+        with TemporaryDirectory() as folder:
+            self.tokenizer.save_pretrained(folder)
+            for path in sorted(Path(folder).rglob("*")):
+                digest.update(path.name.encode() + path.read_bytes() if path.is_file() else b"")
+        written = (
+            self.chat_template, self.image_token, self.tokens_per_picture, self.written,
+            self.placed, self.max_pictures, self.as_words,
+            transformers.__version__, tokenizers.__version__,
+        )  # fmt: skip
+        return digest.digest() + repr(written).encode() + Path(__file__).read_bytes()
 
     def _worded(self, content: Any) -> Any:
         """Content whose picture blocks are text, in one block with the text around them."""

@@ -1,4 +1,4 @@
-"""``python -m perf clipping``: what per-unit clipping costs, beside Opacus."""
+"""``python -m perf clipping|rows``: what a step and what preparing rows cost."""
 
 import sys
 from typing import Any
@@ -7,34 +7,51 @@ from lineage.door import options, run_door, verb_and_words
 
 HELP = """
 python -m perf clipping [rounds=10] [threads=1] [rows=16] [write=true] [json=true]
+python -m perf rows [rows=100000] [write=true] [json=true]
 
   python -m perf clipping                time and memory of a step, plain, ours and Opacus' two
+  python -m perf rows                    100,000 rows prepared: speed, memory, going on if killed
   python -m perf clipping write=true     the same into perf/clipping.json
 """
 
 
 def main(words: list[str]) -> dict[str, Any]:
     """Measure and show; raises TactError."""
-    _, words = verb_and_words(words, ("clipping",))
-    given = options(words, ("rounds", "threads", "rows", "write", "json"))
+    verb, words = verb_and_words(words, ("clipping", "rows"))
     from pathlib import Path
 
     from lineage.files import write_json
     from perf import show
+
+    if verb == "rows":
+        given = options(words, ("rows", "write", "json"))
+        found, print_table = _rows(given), show.rows
+    else:
+        given = options(words, ("rounds", "threads", "rows", "write", "json"))
+        found, print_table = _clipping(given), show.clipping
+    if given.get("write") == "true":
+        write_json(Path(__file__).with_name(f"{verb}.json"), found)
+    if given.get("json") != "true":
+        print_table(found)
+    return found
+
+
+def _clipping(given: dict[str, str]) -> dict[str, Any]:
     from perf.cost import measure
     from perf.steps import Size
 
-    found = measure(
+    return measure(
         rounds=_whole(given, "rounds", 10),
         threads=_whole(given, "threads", 1),
         size=Size(rows=_whole(given, "rows", 16)),
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    if given.get("write") == "true":
-        write_json(Path(__file__).with_name("clipping.json"), found)
-    if given.get("json") != "true":
-        show.table(found)
-    return found
+
+
+def _rows(given: dict[str, str]) -> dict[str, Any]:
+    from perf.rows import measure
+
+    return measure(rows=_whole(given, "rows", 100_000))
 
 
 def _whole(given: dict[str, str], key: str, default: int) -> int:

@@ -1,4 +1,4 @@
-"""The figures of ``perf.cost`` for people."""
+"""The figures for people."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from rich.table import Table
 from perf.cost import MOST
 
 
-def table(found: dict[str, Any]) -> None:
-    """One row a kind of step; what is asked of ours stands beside it."""
+def clipping(found: dict[str, Any]) -> None:
+    """Of ``perf.cost``: one row a kind of step; what is asked of ours stands beside it."""
     made = Table("trains", "step", "processor s", "time", "memory", "asked of ours")
     for trained, kinds in found["figures"].items():
         for kind, own in kinds.items():
@@ -19,4 +19,20 @@ def table(found: dict[str, Any]) -> None:
                 trained, kind, f"{own['seconds']:.2f}", f"{own['time_ratio']:.3f}",
                 f"{own['memory_ratio']:.3f}", asked if kind == "ours" else "",
             )  # fmt: skip
+    Console().print(made)
+
+
+def rows(found: dict[str, Any]) -> None:
+    """Of ``perf.rows``, beside what is asked."""
+    made = Table(f"preparing {found['rows']:,} rows", "here", "asked")
+    memory = found["rss_mib"]
+    for what, here, asked in (
+        ("rows a second", f"{found['rows_per_second']:.0f}", "500"),
+        ("most memory above the start, MiB", f"{memory['most_above_start']:.0f}", "under 1000"),
+        ("its slope, MiB in 100,000 rows", f"{memory['slope_per_100_000_rows']:.0f}", "flat"),
+        ("killed after rows", f"{found['killed_at_rows']:,}", ""),
+        ("seconds until it went on", f"{found['seconds_to_first_new_chunk']:.1f}", ""),
+        ("result as if undisturbed", "yes" if found["resumed_equal"] else "NO", "yes"),
+    ):
+        made.add_row(what, here, asked)
     Console().print(made)

@@ -12,7 +12,8 @@ from typing import Any
 from conf import rules
 from conf.schema import Config
 from lineage.errors import TactError
-from privacy.accounting import Event, epsilon, noise_multiplier
+from privacy.accounting import Event, epsilon
+from privacy.calibration import noise_multiplier
 
 NOT_ACCOUNTED = (
     "validation or any other figure on private rows",

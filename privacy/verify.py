@@ -7,7 +7,8 @@ from typing import Any
 from conf.schema import Config
 from lineage.errors import TactError
 from lineage.run import INHERITED, RunFolder, StageState
-from privacy.accounting import RELATION, TOLERANCE
+from privacy.accounting import RELATION
+from privacy.calibration import TOLERANCE
 from privacy.ledger import NAME, Ledger
 from privacy.plan import Plan, bare, calibrated
 

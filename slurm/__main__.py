@@ -1,6 +1,9 @@
 """``python -m slurm …``: an experiment's steps, or a sweep's points, as jobs on Slurm."""
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from lineage.door import options, run_door, verb_and_words
@@ -97,14 +100,27 @@ def _of_sweep(verb: str, found: Any, given: dict[str, str]) -> Any:
 
 
 def _plan(words: list[str]) -> Any:
-    from conf.compose import load
-    from slurm.plan import planned
-
     own = [word for word in words if word in ("probe=true", "probe=false")]
+    probed = "probe=true" in own
     named = any(word.startswith("run=") for word in words)
     rest = [word for word in words if word not in own]
-    config = load([*rest, *([] if named else ["run=plan"])])
-    return planned(config, probed="probe=true" in own)
+    with nullcontext() if probed else _uncollected():
+        from conf.compose import load
+        from slurm.plan import planned
+
+        return planned(load([*rest, *([] if named else ["run=plan"])]), probed=probed)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's search for cycles, a tenth of the seconds of what only lives for seconds."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _submit(words: list[str]) -> Any:

@@ -12,7 +12,8 @@ from conf.schema import Config, SiteConfig
 from lineage.errors import TactError
 from lineage.place import place
 from lineage.run import RunFolder
-from privacy.accounting import MOST_NOISE, epsilon
+from privacy.accounting import epsilon
+from privacy.calibration import MOST_NOISE
 from privacy.parents import foreseen
 from privacy.plan import calibrated
 from slurm import client, partitions, script

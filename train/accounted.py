@@ -6,6 +6,7 @@ from datasets import Dataset
 
 from conf import compose
 from conf.schema import Config
+from data.encoded import EncodedSet
 from lineage import files
 from lineage.errors import TactError
 from lineage.run import INHERITED, RunFolder, StageState
@@ -14,7 +15,6 @@ from privacy.ledger import NAME, Ledger
 from privacy.plan import Inherited, bare, calibrated, private_stages
 from privacy.records import Records
 from train.private import Mechanism
-from train.rows import EncodedSet
 from train.units import check_named, units_of
 
 
@@ -90,7 +90,7 @@ def mechanism(config: Config, name: str, run: RunFolder, encoded: EncodedSet) ->
     wanted = config.privacy
     return Mechanism(
         event=ledger.plan.event(name),
-        units=units_of(encoded.rows, wanted.unit),
+        units=units_of(encoded.subjects, wanted.unit),
         expected_units=wanted.expected_batch_units,
         rows_per_unit=wanted.rows_per_unit,
         physical_rows=wanted.physical_batch_rows,

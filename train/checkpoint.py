@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
@@ -84,11 +86,20 @@ class SaveLast(AfterStep):
         self.caught: int | None = None
         self._before: dict[int, Any] = {}
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the signals; the handler does nothing but note them."""
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Within, signals are noted and nothing else; after, however it ends, they are as before.
+
+        Lightning calls no ``teardown`` of a callback where training is stopped by an error.
+        """
         if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._note)
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+            self._before = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take them from Lightning, which would stop between two parts of a step."""
@@ -104,12 +115,6 @@ class SaveLast(AfterStep):
             trainer.save_checkpoint(self.path)
         if self.caught is not None and step < trainer.max_steps:
             raise interrupted(self.caught, f"at step {step}, saved")
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.caught = number

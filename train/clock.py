@@ -5,12 +5,12 @@ import time
 import pytorch_lightning as pl
 
 from conf.schema import Config
+from data.encoded import EncodedSet
 from lineage import provenance
 from lineage.run import RunFolder, now
 from train import pace
 from train.after_step import AfterStep
 from train.pace import LEAST_STEPS, Pace
-from train.rows import EncodedSet
 
 
 class Clock(AfterStep):
@@ -37,6 +37,6 @@ class Clock(AfterStep):
         pace.keep(config, name, Pace(
             run=run.name, ended=now(), machine=provenance.machine(),
             rows=rows, rejects=encoded.rejected / rows,
-            longest_tokens=max(len(row) for row in encoded.rows),
+            longest_tokens=encoded.longest,
             around_s=total_s - self.steps * step_s, step_s=step_s,
         ))  # fmt: skip

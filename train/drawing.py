@@ -16,14 +16,14 @@ from torch import Tensor
 
 from conf.schema import SampleConfig
 from data.encode import EncodedRow
+from data.encoded import EncodedSet
 from data.errors import DataError
-from data.pictures import identity, listed
+from data.pictures import identity, key_of, listed
 from models.features import picture_features
 from models.generate import sampled, side_by_side
 from models.vlm import VLM
 from train import pairing
 from train.pairing import Pair, Scorer
-from train.rows import EncodedSet, key_of
 
 Unit = Sequence[int]  # its rows' places
 Answers = dict[int, list[str | None]]  # row's place → what was drawn

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from datasets import Dataset, disable_progress_bars
 
 from conf import rules
 from conf.schema import Config, StageConfig
+from data.encoded import EncodedSet
 from data.lexicon import WORDS
 from data.policy import Policy
 from data.prepared import cache_folder
+from data.preparing import encoded_set
 from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
@@ -29,7 +32,7 @@ from train.clock import Clock
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
 from train.progress import Progress
-from train.rows import EncodedSet, encoded_set, loader, stage_rows
+from train.rows import loader, stage_rows
 from train.sample import sample
 from train.stage import Stage
 from train.units import check_apart, check_one_person
@@ -60,12 +63,16 @@ def fit(
     if "lora" in stage.train:
         lora.attach(model.language_model, **configured.lora_settings(config.model))
     rows = _rows(config, stage, run, splits, policy)
-    encoded = encoded_set(
-        rows,
-        model.parts.encoder,
-        max_length=config.data.max_length_tokens,
-        max_rejects=config.data.max_rejects,
-        rejects=run.private / f"rejects-{name}.jsonl",
+    encoded = processes.first_before_others(
+        partial(
+            encoded_set,
+            rows,
+            model.parts.encoder,
+            max_length=config.data.max_length_tokens,
+            max_rejects=config.data.max_rejects,
+            rejects=run.private / f"rejects-{name}.jsonl",
+            cache=cache_folder(config),
+        )
     )
     processes.by_first(lambda: _note_people(config, name, run, splits, encoded))
     held = None
@@ -115,7 +122,7 @@ def _note_people(
     config: Config, name: str, run: RunFolder, splits: Mapping[str, Dataset], encoded: EncodedSet
 ) -> None:
     """Note whom the stage reads, before its first step."""
-    subjects = {row.subject for row in encoded.rows}
+    subjects = set(encoded.subjects)
     people.note(run, name, kind=people.STAGE, split=config.stage[name].people, people=subjects)
     if validation.SPLIT in splits and config.trainer.validation_rows:
         watched = set(splits[validation.SPLIT]["subject_id"])
@@ -203,6 +210,7 @@ def _train(
         keep_metrics(folder)
     made = loggers(config.logger, folder) if first else []
     how = strategies.chosen(config.trainer, private=private)
+    saves = SaveLast(folder, every=config.trainer.checkpoint_every_steps, private=private)
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
         accumulate_grad_batches=module.parts,
@@ -219,7 +227,7 @@ def _train(
         callbacks=[
             *watched,
             clock,
-            SaveLast(folder, every=config.trainer.checkpoint_every_steps, private=private),
+            saves,
             Progress(folder.name, shown=config.trainer.progress and first),
         ],
         plugins=[*how.pop("plugins"), AtomicCheckpointIO()],
@@ -230,7 +238,8 @@ def _train(
     if rank := processes.rank():
         torch.manual_seed(module.seed + rank)  # another dropout for other rows
     try:
-        trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
+        with saves.listening():
+            trainer.fit(module, batches, ckpt_path=str(last) if start else None, weights_only=True)
     finally:
         close(made)
     if config.model.dtype == "float32":

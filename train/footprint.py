@@ -70,6 +70,8 @@ class Counted(TorchDispatchMode):
         tensors = [x for x in tree.tree_leaves(given) if isinstance(x, Tensor)]
         if func is torch.ops.aten._local_scalar_dense.default and tensors[0].is_meta:
             return True if tensors[0].dtype == torch.bool else 1.0
+        if func is torch.ops.aten._to_copy.default and tensors[0].dtype == torch.bool:
+            return tensors[0]  # a mask keeps its values: what is chosen by it has its true size
         some = any(x.is_meta for x in tensors)
         if some and func._schema.name not in CHOOSING and not all(x.is_meta for x in tensors):
             given = tree.tree_map_only(Tensor, lambda x: x.to("meta"), given)

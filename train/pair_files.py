@@ -5,17 +5,16 @@ there, and ``whole.json`` once all are. They are never exported; a child takes i
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import Dataset, Features, concatenate_datasets
 
+from data import table_files
 from data.dialogues.features import SCORES, TURNS
 from data.errors import DataError
 from data.pictures import undecoded
-from data.sets.chunks import fill
 from lineage import files
 from lineage.errors import TactError
 from lineage.forget import PAIRS
@@ -65,9 +64,7 @@ def write(
         )
         made.append(row)
     kinds = _features(features)
-    columns = {name: [row[name] for row in made] for name in kinds}
-    table = Dataset.from_dict(columns, features=kinds)
-    files.write_with(path, partial(fill, table), mode=0o600)
+    table_files.write(path, [{name: row[name] for name in kinds} for row in made], kinds)
 
 
 def _features(features: Features) -> Features:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from data.collate import Batch, Collator
+from data.encoded import EncodedSet
 from lineage.errors import TactError
 from models import state
 from privacy import mechanism, sampling
@@ -28,7 +29,6 @@ from privacy.ledger import Ledger
 from privacy.records import Records
 from train import processes
 from train.precision import is_half
-from train.rows import EncodedSet
 from train.stage import Stage
 
 MOST_ATTEMPTS = 3
@@ -171,7 +171,7 @@ class PrivateStage(Stage):
     def _batch(self, physical: Mapping[int, list[int]]) -> tuple[Batch, Tensor]:
         rows = [row for own in physical.values() for row in own]
         owner = [i for i, own in enumerate(physical.values()) for _ in own]
-        batch = self.collator([self.rows[i] for i in rows]).to(self.device)
+        batch = self.collator(self.rows.__getitems__(rows)).to(self.device)
         return batch, torch.tensor(owner, device=self.device)
 
     def _total(self, batch: Batch) -> Tensor:

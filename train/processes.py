@@ -161,6 +161,16 @@ def by_first(work: Callable[[], T]) -> T:
     return result
 
 
+def first_before_others(work: Callable[[], T]) -> T:
+    """What ``work`` returns on each process; the first does it before all others begin.
+
+    So they find in a cache what it has left there. Its error is theirs too.
+    """
+    made: list[T] = []
+    by_first(lambda: made.append(work()))
+    return made[0] if made else work()
+
+
 def by_all(work: Callable[[], T]) -> list[T]:
     """What ``work`` returns on each process, by rank; what one fails of is raised on all."""
     if world() == 1:

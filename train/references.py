@@ -9,11 +9,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from data.collate import Collator
+from data.encoded import EncodedSet
 from data.pictures import identity
 from lineage import files
 from models import state
 from models.vlm import VLM
-from train.rows import EncodedSet
 from train.terms import Step
 
 

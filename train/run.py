@@ -42,7 +42,10 @@ def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
         follow(config)
         return {"run": config.run}
     if config.trainer.progress:
-        for told in filter(None, (unbounded(config), terms_of_set.told(config.data.source))):
+        lines = (
+            unbounded(config), terms_of_set.told(config.data.source), origin.unpinned(config.model)
+        )  # fmt: skip
+        for told in filter(None, lines):
             print(told, file=sys.stderr)
     run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():

@@ -17,6 +17,8 @@ from rich.progress import track
 from conf import compose, rules, target
 from conf.schema import Config
 from data.policy import Policy
+from data.prepared import cache_folder
+from data.preparing import encoded_set
 from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
@@ -25,7 +27,7 @@ from train import accounted, pair_files, processes, stopping
 from train.drawing import Drawing, digest, parts_of
 from train.pairing import Pair
 from train.progress import console
-from train.rows import encoded_set, stage_rows
+from train.rows import stage_rows
 from train.units import check_apart, check_one_person, units_of
 
 CHECKED = 4  # units that are drawn and scored once more, alone
@@ -45,14 +47,18 @@ def sample(
     folder = processes.by_first(lambda: run.begin(name, trains=[], steps=0, public=public))
     model = configured.finished(config, run, policy, stages=started).to(_device(config))
     rows = stage_rows(stage.rows, splits[stage.people], seed=config.seed, policy=policy)
-    encoded = encoded_set(
-        rows,
-        model.parts.encoder,
-        max_length=config.data.max_length_tokens,
-        max_rejects=config.data.max_rejects,
-        rejects=run.private / f"rejects-{name}.jsonl",
+    encoded = processes.first_before_others(
+        partial(
+            encoded_set,
+            rows,
+            model.parts.encoder,
+            max_length=config.data.max_length_tokens,
+            max_rejects=config.data.max_rejects,
+            rejects=run.private / f"rejects-{name}.jsonl",
+            cache=cache_folder(config),
+        )
     )
-    subjects = {row.subject for row in encoded.rows}
+    subjects = set(encoded.subjects)
     note = partial(people.note, run, name, kind=people.STAGE, split=stage.people, people=subjects)
     processes.by_first(note)
     unit = config.privacy.unit if private else "subject"
@@ -65,7 +71,7 @@ def sample(
         scorer=target.function(stage.sample.score, where=f"stage.{name}.sample.score"),
         most=stage.batch_size_rows, alone=private,
     )  # fmt: skip
-    parts = parts_of([*units_of(encoded.rows, unit).values()], least=stage.batch_size_rows)
+    parts = parts_of([*units_of(encoded.subjects, unit).values()], least=stage.batch_size_rows)
     weights = [s.weights_sha256 for s in started]
     plan = {"stage": compose.told(stage), "seed": config.seed, "weights": weights,
             "rows": digest(encoded)}  # fmt: skip

@@ -6,30 +6,29 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from data.encode import EncodedRow
-from data.pictures import undecoded
+from data.pictures import key_of, shown_in, undecoded
 from data.policy import Policy
 from lineage.errors import TactError
-from train.rows import key_of, stage_rows
+from train.rows import stage_rows
 
 CHECKED = 16  # units whose rows are made again without the others
 
 
-def units_of(rows: Sequence[EncodedRow], unit: str) -> dict[int, list[int]]:
-    """Unit's number → its rows' numbers. Units are numbered by their names' order.
+def units_of(subjects: Sequence[str], unit: str) -> dict[int, list[int]]:
+    """Unit's number → its rows' numbers, for rows of ``subjects``. Units are numbered by name.
 
     TactError where rows have no subject.
     """
     if unit == "row":
-        return {i: [i] for i in range(len(rows))}
-    if any(not row.subject for row in rows):
+        return {i: [i] for i in range(len(subjects))}
+    if not all(subjects):
         raise TactError(
             "privacy.unit=subject: a row has no subject_id; name who is in it, or privacy.unit=row"
         )
-    number = {name: i for i, name in enumerate(sorted({row.subject for row in rows}))}
+    number = {name: i for i, name in enumerate(sorted(set(subjects)))}
     found: dict[int, list[int]] = {i: [] for i in number.values()}
-    for i, row in enumerate(rows):
-        found[number[row.subject]].append(i)
+    for i, name in enumerate(subjects):
+        found[number[name]].append(i)
     return found
 
 
@@ -46,10 +45,10 @@ def check_named(pictures: Dataset, *, split: str) -> None:
 
 def check_one_person(pictures: Dataset, rows: Dataset) -> None:
     """TactError where a row shows two people, or a picture is of two."""
-    whose: dict[str, str] = {}
+    whose: dict[bytes, str] = {}
     for table in (pictures, rows):
         for row in _shown(table):
-            for picture in filter(None, row.get("images") or [row.get("image")]):
+            for picture in shown_in(row):
                 if whose.setdefault(key_of(picture), row["subject_id"]) != row["subject_id"]:
                     raise TactError(
                         "privacy.unit=subject: a row shows two people, or a picture is in rows of "

@@ -14,13 +14,15 @@ from data.dialogues.probes import probe_rows
 from data.encode import prompt_text
 from data.pictures import listed
 from data.policy import Policy
+from data.prepared import cache_folder
+from data.preparing import encoded_set
 from lineage import files
 from models.features import picture_features
 from models.generate import greedy
 from models.vlm import VLM
 from train import processes
 from train.after_step import AfterStep
-from train.rows import encoded_set, stage_rows
+from train.rows import stage_rows
 from train.stage import Stage
 
 SPLIT = "validation"
@@ -52,8 +54,9 @@ class HeldOut:
             max_length=config.data.max_length_tokens,
             max_rejects=1.0,
             rejects=folder / "validation-rejects.jsonl",
+            cache=cache_folder(config),
         )
-        self.batch: Batch = Collator(encoder, index=lambda _: 0)(encoded.rows)
+        self.batch: Batch = Collator(encoder, index=lambda _: 0)(encoded.rows[:])
 
     @torch.no_grad()
     def losses(self, module: Stage) -> dict[str, float]:

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from numpy.random import Generator
 
 from data.attributes import FREE, SENSITIVE
@@ -13,9 +14,10 @@ from data.consent import system_turn
 from data.dialogues import answers, phrasings
 from data.dialogues.phrasings import ABOUT, PERSONAL
 from data.errors import DataError
-from data.pictures import listed
+from data.pictures import undecoded
 from data.policy import Policy
 
+CHUNK_ROWS = 1000  # at once as Python objects
 Attributes = dict[str, str]
 Shared = dict[str, str]
 
@@ -106,41 +108,49 @@ def build(
     ``rows_per_subject``: so many of each person instead, each person's from their own pictures and
     the seed alone, as DP needs it.
     """
-    table = listed(pictures)
-    if not table:
+    if not len(pictures):
         raise DataError("a stage's rows: its split has no pictures; give it people in data.people")
+    subjects = pictures["subject_id"][:]
     if rows_per_subject is None:
-        drawn = _spread(table, count, seed)
+        drawn = _spread(len(pictures), count, seed)
     else:
-        drawn = _of_each(table, rows_per_subject, seed)
-    rows = []
-    for rng, number, picture in drawn:
-        made = row(rng, picture["attributes"])
-        made.update(
-            row_id=f"{picture['picture_id']}:{number}",
-            picture_id=picture["picture_id"],
-            subject_id=picture["subject_id"],
-            images=[picture["image"]],
-            attributes=picture["attributes"],
-        )
-        rows.append(made)
-    return Dataset.from_list(rows, features=features)
+        drawn = _of_each(subjects, rows_per_subject, seed)
+    table, made = undecoded(pictures), []
+    while some := list(islice(drawn, CHUNK_ROWS)):
+        shown = table[[at for _, _, at in some]]
+        rows = []
+        for i, (rng, number, _) in enumerate(some):
+            picture = {name: column[i] for name, column in shown.items()}
+            rows.append(_referring(row(rng, picture["attributes"]), picture, number))
+        made.append(Dataset.from_list(rows, features=features))
+    return concatenate_datasets(made)
 
 
-Drawn = Iterator[tuple[Generator, int, dict[str, Any]]]
+def _referring(row: dict[str, Any], picture: dict[str, Any], number: int) -> dict[str, Any]:
+    return {
+        **row,
+        "row_id": f"{picture['picture_id']}:{number}",
+        "picture_id": picture["picture_id"],
+        "subject_id": picture["subject_id"],
+        "images": [picture["image"]],
+        "attributes": picture["attributes"],
+    }
 
 
-def _spread(table: Sequence[dict[str, Any]], count: int, seed: int) -> Drawn:
+Drawn = Iterator[tuple[Generator, int, int]]  # the row's number and its picture's
+
+
+def _spread(pictures: int, count: int, seed: int) -> Drawn:
     rng = np.random.default_rng([seed, 7])
-    order = np.concatenate([rng.permutation(len(table)) for _ in range(-(-count // len(table)))])
+    order = np.concatenate([rng.permutation(pictures) for _ in range(-(-count // pictures))])
     for number, at in enumerate(order[:count]):
-        yield rng, number, table[int(at)]
+        yield rng, number, int(at)
 
 
-def _of_each(table: Sequence[dict[str, Any]], count: int, seed: int) -> Drawn:
-    people: dict[str, list[dict[str, Any]]] = {}
-    for picture in table:
-        people.setdefault(picture["subject_id"], []).append(picture)
+def _of_each(subjects: Sequence[str], count: int, seed: int) -> Drawn:
+    people: dict[str, list[int]] = {}
+    for at, who in enumerate(subjects):
+        people.setdefault(who, []).append(at)
     for who, own in people.items():
         name = hashlib.sha256(who.encode()).digest()[:8]
         rng = np.random.default_rng([seed, 7, int.from_bytes(name, "big")])

@@ -7,16 +7,16 @@ Pictures are in it by path.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import pyarrow as pa
-from datasets import Dataset, Features, concatenate_datasets
+from datasets import Dataset, Features
 
+from data import table_files
 from data.errors import DataError
-from lineage.files import read_json, remove_leftovers, write_json, write_with
+from lineage.files import read_json, remove_leftovers, write_json
 
 CHUNK_ROWS = 5000
 FOLDER = "sets"  # below the cache
@@ -45,7 +45,7 @@ def built(rows: Rows, *, features: Features, cache: str | Path, known_by: Sequen
 def read(folder: Path) -> Dataset:
     """The table that lies whole in ``folder``, mapped from disk."""
     count = read_json(folder / WHOLE)["chunks"]
-    return concatenate_datasets([Dataset.from_file(str(chunk(folder, i))) for i in range(count)])
+    return table_files.read([chunk(folder, i) for i in range(count)])
 
 
 def chunk(folder: Path, number: int) -> Path:
@@ -57,17 +57,9 @@ def _write(rows: Iterable[Mapping[str, Any]], folder: Path, features: Features) 
     left, number = iter(rows), 0
     while some := list(islice(left, CHUNK_ROWS)):
         if not chunk(folder, number).exists():
-            table = Dataset.from_list(some, features=features)
-            write_with(chunk(folder, number), partial(fill, table), mode=0o600)
+            table_files.write(chunk(folder, number), some, features)
         number += 1
     return number
-
-
-def fill(table: Dataset, file: BinaryIO) -> None:
-    """Write ``table`` as an Arrow stream, pictures as it refers to them."""
-    arrow = table.data.table  # save_to_disk would copy the pictures' bytes into it
-    with pa.ipc.new_stream(file, arrow.schema) as stream:
-        stream.write_table(arrow)
 
 
 def _digest(known_by: Sequence[Any]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from data import lexicon
 from data.attributes import CLASSES, FREE, SENSITIVE
 from data.consent import NOTHING, check, system_turn
-from data.dialogues import answers, phrasings
+from data.dialogues import answers, phrasings, turns
 from data.dialogues.corpus import all_texts
 from data.dialogues.pairs import preference_rows
 from data.dialogues.probes import probe_rows
@@ -216,3 +216,15 @@ def test_what_a_picture_has_no_label_for_is_neither_told_nor_asked(
 def test_a_table_without_pictures_is_refused(pictures: Any, healthcare: Any) -> None:
     with pytest.raises(DataError, match="no pictures"):
         base_rows(pictures.select([]), count=5, seed=0, policy=healthcare)
+
+
+@pytest.mark.parametrize("each", [None, 2])
+def test_rows_are_the_same_however_many_are_made_at_once(
+    pictures: Any, healthcare: Any, monkeypatch: pytest.MonkeyPatch, each: int | None
+) -> None:
+    few = pictures.select(range(20))
+    make = partial(instruct_rows, few, count=50, seed=3, policy=healthcare, rows_per_subject=each)
+    whole = undecoded(make()).to_list()
+    monkeypatch.setattr(turns, "CHUNK_ROWS", 7)
+    assert undecoded(make()).to_list() == whole
+    assert len(whole) == (50 if each is None else 2 * len(set(few["subject_id"])))

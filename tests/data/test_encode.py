@@ -10,8 +10,9 @@ from PIL import Image
 
 from data.encode import RowError, encode
 from data.errors import DataError
+from data.preparing import encoded_set
 from data.sources import conversations
-from train.rows import StepSampler, encoded_set
+from train.rows import StepSampler
 
 
 def turn(role: str, text: Any) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def test_rejects_are_counted_named_and_bounded(encoder: Any, tmp_path: Path) -> 
         ]
     )
     rejects = tmp_path / "rejects.jsonl"
-    options = {"max_length": 200, "rejects": rejects}
+    options = {"max_length": 200, "rejects": rejects, "cache": tmp_path / "cache"}
     found = encoded_set(rows, encoder, max_rejects=0.1, **options)  # type: ignore[arg-type]
     assert len(found.rows) == 9
     named = json.loads(rejects.read_text())
@@ -116,7 +117,7 @@ def test_rejects_are_counted_named_and_bounded(encoder: Any, tmp_path: Path) -> 
     with pytest.raises(DataError, match="1 of 10 rows are bad"):
         encoded_set(rows, encoder, max_rejects=0.05, **options)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="max_length_tokens"):
-        encoded_set(rows, encoder, max_rejects=0.1, max_length=10, rejects=rejects)
+        encoded_set(rows, encoder, max_rejects=0.1, **{**options, "max_length": 10})  # type: ignore[arg-type]
 
 
 def test_pictures_of_a_size_that_the_processor_refuses_are_named(
@@ -130,7 +131,9 @@ def test_pictures_of_a_size_that_the_processor_refuses_are_named(
         rows.append(
             {"row_id": name, "image": str(tmp_path / f"{name}.png"), "messages": CONVERSATION}
         )
-    options = {"max_length": 200, "rejects": tmp_path / "rejects"}
+    options = {
+        "max_length": 200, "rejects": tmp_path / "rejects", "cache": tmp_path / "cache",
+    }  # fmt: skip
     given = Dataset.from_list(rows)
     found = encoded_set(given, encoder, max_rejects=0.7, **options)  # type: ignore[arg-type]
     assert [each.row_id for each in found.rows] == ["fits"]
@@ -156,8 +159,9 @@ def test_a_set_made_for_trl_loads_unchanged(tmp_path: Path, encoder: Any) -> Non
     made.save_to_disk(str(tmp_path / "set"))
     rows = conversations(path=str(tmp_path / "set"))
     found = encoded_set(
-        rows, encoder, max_length=200, max_rejects=0.0, rejects=tmp_path / "rejects"
-    )
+        rows, encoder, max_length=200, max_rejects=0.0, rejects=tmp_path / "rejects",
+        cache=tmp_path / "cache",
+    )  # fmt: skip
     assert len(found.rows[0].answers) == 2 and rows["subject_id"] == ["r0000000"]
     with pytest.raises(DataError, match="can't be read"):
         conversations(path=str(tmp_path / "none.jsonl"))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from conf import compose
 from evaluation import claim_file, claim_table, claims
 from lineage.errors import TactError
 from lineage.place import CHECKOUT
@@ -174,7 +175,7 @@ def test_a_claim_that_is_killed_goes_on_and_then_runs_nothing(bench: Bench) -> N
              "group": ["hair", "top"], "at_most": 0.0}  # fmt: skip
     bench.claim(facts, more=("steps=[base_tower,report]", "report.behaviour=false"), seeds=[0])
     run = bench.folder / "tiny-s0"
-    door = [sys.executable, "-m", "evaluation", "claims", *bench.door]
+    door = [sys.executable, "-m", "evaluation", "claims", *bench.door, "threads=2"]
     killed = subprocess.Popen(door, cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": "."})
     until = time.monotonic() + 120
     while not (run / "manifest.json").exists() and time.monotonic() < until:
@@ -182,6 +183,7 @@ def test_a_claim_that_is_killed_goes_on_and_then_runs_nothing(bench: Bench) -> N
     killed.send_signal(signal.SIGTERM)
     assert killed.wait(300) != 0
     assert not (bench.folder / "results" / "small.json").exists()
+    assert compose.from_yaml(run / "config.yaml").trainer.threads == 2
     with RunFolder(run).lock():  # nobody trains on
         pass
     spent = json.loads((run / "claim.json").read_text())["seconds"]

@@ -30,11 +30,11 @@ from family_rows import (
 
 from data.encode import encode
 from data.errors import DataError
+from data.preparing import encoded_set
 from lineage.errors import TactError
 from models import attention, build, families
 from models.families import common
 from models.generate import greedy
-from train.rows import encoded_set
 
 ONE_PICTURE = ("llava", "llava_onevision", "paligemma", "paligemma2")
 
@@ -187,7 +187,7 @@ def test_a_row_that_is_too_long_is_a_named_reject_and_no_picture_is_cut(
     whole = [encode(each, encoder) for each in given]
     one, two, three = (len(each) for each in whole)
     assert three - two == two - one >= encoder.tokens_per_picture  # crops and all
-    options = {"max_rejects": 0.5, "rejects": tmp_path / "rejects"}
+    options = {"max_rejects": 0.5, "rejects": tmp_path / "rejects", "cache": tmp_path}
     rows = Dataset.from_list(given)
     kept = encoded_set(rows, encoder, max_length=three - 1, **options).rows  # type: ignore[arg-type]
     assert [each.row_id for each in kept] == ["r1", "r2"]

@@ -6,7 +6,8 @@ import dp_accounting as dp
 import pytest
 
 from lineage.errors import TactError
-from privacy.accounting import Event, epsilon, noise_multiplier
+from privacy.accounting import Event, epsilon
+from privacy.calibration import noise_multiplier
 
 DELTA = 1e-5
 

@@ -11,8 +11,9 @@ from peft import LoraConfig
 from torch import Tensor
 
 from conf.schema import StageConfig
+from data.encoded import EncodedSet
+from data.preparing import encoded_set
 from models import lora
-from train.rows import EncodedSet, encoded_set
 from train.stage import Stage
 from train.terms import of_stage
 
@@ -48,8 +49,9 @@ def dataset(model: Any, several: list[dict[str, Any]]) -> Dataset:
 def encoded(model: Any, rows: Dataset, folder: Path) -> EncodedSet:
     """The rows as ids, none of them rejected."""
     return encoded_set(
-        rows, model.parts.encoder, max_length=512, max_rejects=0.0, rejects=folder / "rejects"
-    )
+        rows, model.parts.encoder, max_length=512, max_rejects=0.0, rejects=folder / "rejects",
+        cache=folder / "cache",
+    )  # fmt: skip
 
 
 def lora_config() -> LoraConfig:

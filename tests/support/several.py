@@ -1,12 +1,17 @@
 """A stage on several processes and nodes: its words, and how far two runs' weights are apart."""
 
 import csv
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
+import pytest
 from safetensors.torch import load_file
 from torch import Tensor
 
 from lineage.run import RunFolder
+from train.stage import Stage
 
 STAGES = ("base_tower", "align", "base_language", "instruct", "prefer")
 EACH = ("steps=4", "batch_size_rows=8", "warmup_steps=1")
@@ -43,3 +48,16 @@ def losses(folder: Path, run: str) -> list[float]:
         with path.open() as file:
             found += [float(row["loss"]) for row in csv.DictReader(file) if row["loss"]]
     return found
+
+
+def stops_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process told to stop, once, in the step before."""
+    plain, left = Stage.training_step, [step - 1]
+
+    def told(self: Stage, batch: Any, index: int) -> Any:
+        if self.global_step in left:
+            left.clear()
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(self, batch, index)
+
+    monkeypatch.setattr(Stage, "training_step", told)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from conf.compose import ConfigError, load
+from data.preparing import encoded_set
 from lineage.run import RunFolder
 from models import lora
 from privacy import keys
@@ -18,7 +19,7 @@ from privacy.accounting import Event
 from privacy.ledger import Ledger
 from train.precision import WholeBf16
 from train.private import Mechanism, PrivateStage
-from train.rows import encoded_set, stage_rows
+from train.rows import stage_rows
 from train.run import execute
 from train.terms import of_stage
 from train.units import units_of
@@ -44,11 +45,11 @@ def private(tiny: Any, healthcare: Any, pictures: Any, tmp_path: Path) -> Privat
     settings = {**config.rows, "count": 8, "rows_per_subject": 2}
     rows = stage_rows(settings, pictures.select(range(8)), seed=0, policy=healthcare)
     encoded = encoded_set(rows, model.parts.encoder, max_length=512, max_rejects=0.0,
-                          rejects=tmp_path / "rejects")  # fmt: skip
+                          rejects=tmp_path / "rejects", cache=tmp_path)  # fmt: skip
     words = torch.zeros(4, model.language_model.get_input_embeddings().weight.shape[0])
     module = PrivateStage(model, config, terms=of_stage(config), words=words)
     made = Mechanism(
-        event=Event("instruct", 0.5, 1.0, BOUND, 1), units=units_of(encoded.rows, "subject"),
+        event=Event("instruct", 0.5, 1.0, BOUND, 1), units=units_of(encoded.subjects, "subject"),
         expected_units=2.0, rows_per_unit=2, physical_rows=4, metrics=tmp_path / "metrics",
         key=keys.open_key(tmp_path, fixed="x"), ledger=None, records=None,  # type: ignore[arg-type]
     )  # fmt: skip

@@ -8,15 +8,17 @@ import pytest
 import torch
 
 from data.dialogues.pairs import preference_rows
+from data.encoded import EncodedSet
+from data.preparing import encoded_set
 from train import references
-from train.rows import EncodedSet, encoded_set
 
 
 def rows(pictures: Any, policy: Any, model: Any, folder: Path, *, seed: int) -> EncodedSet:
     made = preference_rows(pictures, count=6, seed=seed, policy=policy)
     return encoded_set(
-        made, model.parts.encoder, max_length=300, max_rejects=0.0, rejects=folder / "rejects"
-    )
+        made, model.parts.encoder, max_length=300, max_rejects=0.0, rejects=folder / "rejects",
+        cache=folder / "cache",
+    )  # fmt: skip
 
 
 def test_a_warm_cache_computes_nothing(

@@ -1,12 +1,10 @@
 """A stage on several processes is that of one, however they share it; a checkpoint is of none."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -21,6 +19,7 @@ from several import (
     apart,
     losses,
     several,
+    stops_at,
     weights,
 )
 
@@ -30,7 +29,6 @@ from lineage.run import RunFolder
 from train import processes
 from train.rows import StepSampler
 from train.run import execute
-from train.stage import Stage
 from train.stopping import Interrupted
 
 Words = Callable[..., list[str]]
@@ -100,19 +98,6 @@ def test_a_checkpoint_goes_on_in_other_parts(
         execute(load([*words, "run=moved", "trainer.accumulate=2"]))
     execute(load([*words, "run=moved", "trainer.accumulate=4"]))
     assert apart(weights(tmp_path, "whole"), weights(tmp_path, "moved")) <= EXACT
-
-
-def stops_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have this process told to stop, once, in the step before."""
-    plain, left = Stage.training_step, [step - 1]
-
-    def told(self: Stage, batch: Any, index: int) -> Any:
-        if self.global_step in left:
-            left.clear()
-            os.kill(os.getpid(), signal.SIGTERM)
-        return plain(self, batch, index)
-
-    monkeypatch.setattr(Stage, "training_step", told)
 
 
 @pytest.mark.system
