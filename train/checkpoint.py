@@ -1,7 +1,6 @@
 """Checkpoints that are whole or not there, written at step boundaries only."""
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from lineage import files
 from lineage.errors import TactError
 from train import processes
 from train.after_step import AfterStep
-from train.stopping import SIGNALS, interrupted
+from train.stopping import handled, interrupted
 
 LAST = "last.ckpt"
 
@@ -84,7 +83,7 @@ class SaveLast(AfterStep):
     def __init__(self, folder: Path, *, every: int, private: bool = False) -> None:
         self.path, self.every, self.private = folder / LAST, every, private
         self.caught: int | None = None
-        self._before: dict[int, Any] = {}
+        self._listens: tuple[int, ...] = ()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -92,18 +91,12 @@ class SaveLast(AfterStep):
 
         Lightning calls no ``teardown`` of a callback where training is stopped by an error.
         """
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
-        try:
+        with handled(self._note) as self._listens:
             yield
-        finally:
-            for number, handler in self._before.items():
-                signal.signal(number, handler)
-            self._before = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take them from Lightning, which would stop between two parts of a step."""
-        for number in self._before:
+        for number in self._listens:
             signal.signal(number, self._note)
 
     def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -26,6 +26,21 @@ def interrupted(number: int, where: str) -> Interrupted:
 
 
 @contextmanager
+def handled(note: Callable[[int, FrameType | None], None]) -> Iterator[tuple[int, ...]]:
+    """Within, ``note`` is called on each of SIGNALS; after, however it ends, they are as before.
+
+    Yields those it is called on: none beside the main thread, where Python takes no handlers.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, note) for number in SIGNALS} if main else {}
+    try:
+        yield tuple(before)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def noted() -> Iterator[Callable[[], int]]:
     """Within, a signal does nothing but be told: its number, 0 where none came."""
     caught = 0
@@ -34,11 +49,5 @@ def noted() -> Iterator[Callable[[], int]]:
         nonlocal caught
         caught = number
 
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
+    with handled(note):
         yield lambda: caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -10,10 +10,10 @@ from datasets import Dataset, concatenate_datasets
 
 from conf.schema import SampleConfig
 from data.dialogues.pairs import preference_rows
+from data.preparing import encoded_set
 from models import generate
 from train import drawing, units
 from train.drawing import Drawing, parts_of
-from train.rows import encoded_set
 
 WANTED = SampleConfig(answers=3, max_new_tokens=6, min_gap=0.2, min_reward=0.0)
 Made = Callable[..., tuple[Drawing, list[list[int]]]]
@@ -43,10 +43,10 @@ def made(
 
     def make(rows: Dataset, *, unit: str = "subject", alone: bool = True) -> Any:
         encoded = encoded_set(rows, model.parts.encoder, max_length=512, max_rejects=0.0,
-                              rejects=tmp_path / "rejects")  # fmt: skip
+                              rejects=tmp_path / "rejects", cache=tmp_path)  # fmt: skip
         drawn = Drawing(model, WANTED, rows, encoded, name="sample", seed=0, unit=unit,
                         scorer=by_hash, most=4, alone=alone)  # fmt: skip
-        return drawn, [*units.units_of(encoded.rows, unit).values()]
+        return drawn, [*units.units_of(encoded.subjects, unit).values()]
 
     return make
 
