@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from conf import devices
+from conf import devices, sampling
 from conf.schema import Config, SiteConfig, StageConfig
 
 PARTS = ("tower", "interface", "language_model", "lora", "reader", "facts")
@@ -29,9 +29,15 @@ def problems(config: Config) -> Iterator[str]:
     yield from _steps(config)
     for name in stage_names(config):
         if name in config.stage:
-            yield from _stage(name, config.stage[name], config)
-            private = is_private(config, config.stage[name])
-            yield from devices.of_stage(name, config.stage[name], config, private=private)
+            stage = config.stage[name]
+            yield from _people(name, stage, config)
+            if stage.sample is not None:
+                yield from sampling.of_stage(name, stage)
+                continue
+            yield from _stage(name, stage)
+            yield from sampling.of_user(name, stage, config)
+            private = is_private(config, stage)
+            yield from devices.of_stage(name, stage, config, private=private)
     yield from _model(config)
     yield from _site(config.site)
     yield from export_problems(config)
@@ -102,20 +108,15 @@ def _steps(config: Config) -> Iterator[str]:
     known = [*config.stage, *OTHER_STEPS]
     for step in [*config.steps, *(config.stages or [])]:
         if step not in known:
-            yield f"steps: unknown step {step!r}; known: {', '.join(known)}"
+            yield f"steps: unknown step {step!r}; known: {', '.join(known)}{sampling.hint(step)}"
     names = stage_names(config)
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
         yield f"steps: {', '.join(sorted(repeated))} stands twice; a run trains each stage once"
 
 
-def _stage(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
+def _people(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
     where = f"stage.{name}"
-    for part in stage.train:
-        if part not in PARTS:
-            yield f"{where}.train: unknown part {part!r}; known: {', '.join(PARTS)}"
-    if "lora" in stage.train and "language_model" in stage.train:
-        yield f"{where}.train: lora and language_model exclude each other; keep one"
     if stage.public_only and not is_public(config, stage):
         yield (
             f"{where}.people={stage.people}: this stage takes public people only; use one of "
@@ -123,6 +124,15 @@ def _stage(name: str, stage: StageConfig, config: Config) -> Iterator[str]:
         )
     if config.data.people and stage.people not in config.data.people:
         yield f"{where}.people={stage.people}: no such split; there are {list(config.data.people)}"
+
+
+def _stage(name: str, stage: StageConfig) -> Iterator[str]:
+    where = f"stage.{name}"
+    for part in stage.train:
+        if part not in PARTS:
+            yield f"{where}.train: unknown part {part!r}; known: {', '.join(PARTS)}"
+    if "lora" in stage.train and "language_model" in stage.train:
+        yield f"{where}.train: lora and language_model exclude each other; keep one"
     if stage.columns not in ("messages", "preference"):
         yield f"{where}.columns={stage.columns}: choose messages or preference"
     if stage.references not in ("adapter_off", "cached", "none"):
@@ -246,6 +256,12 @@ def _privacy(config: Config) -> Iterator[str]:
 
 def _private_stage(name: str, stage: StageConfig) -> Iterator[str]:
     where = f"stage.{name}"
+    if stage.sample is not None:
+        yield from sampling.under_dp(name, stage)
+        yield from _drawn(where, stage)
+        return
+    if stage.rows_from is None:
+        yield from _drawn(where, stage)
     if stage.gradient_clip_norm:
         yield (
             f"{where}.gradient_clip_norm={stage.gradient_clip_norm}: privacy.max_grad_norm clips "
@@ -261,6 +277,11 @@ def _private_stage(name: str, stage: StageConfig) -> Iterator[str]:
             f"{where}.losses.{loss}: it mixes rows, so no unit has a gradient of its own; "
             "use it in a stage on public people"
         )
+    if stage.flip:
+        yield f"{where}.flip=true: a replayed step would differ; set it to false"
+
+
+def _drawn(where: str, stage: StageConfig) -> Iterator[str]:
     rows = stage.rows
     drawn = rows.get("count") is not None or str(rows.get("_target_")).startswith("data.dialogues.")
     if drawn and rows.get("rows_per_subject") is None:
@@ -268,5 +289,3 @@ def _private_stage(name: str, stage: StageConfig) -> Iterator[str]:
             f"{where}.rows: a person's rows depend on who else is in the split (so many of all "
             f"pictures are drawn); give {where}.rows.rows_per_subject"
         )
-    if stage.flip:
-        yield f"{where}.flip=true: a replayed step would differ; set it to false"

@@ -63,12 +63,37 @@ class ModelConfig:
 
 
 @dataclass
+class SampleConfig:
+    """Answers that a stage draws from the model as it is, and which pairs it makes of them.
+
+    Thresholds are constants of the config: a share of all pairs would depend on who else is there.
+    """
+
+    answers: int = 4  # drawn to each row
+    temperature: float = 1.0
+    max_new_tokens: int = 24  # an answer that has not ended by then is dropped
+    score: dict[str, Any] = field(
+        default_factory=lambda: {"_target_": "data.dialogues.scoring.by_reference"}
+    )  # _target_: (rows, answers, **options) -> {personalization, leakage} of each, in [0, 1]
+    score_public: bool = False  # a scorer of your own that learned from public people alone
+    penalty: float = 1.0  # reward = personalization - penalty x leakage
+    min_gap: float = 0.5  # of a pair's rewards at least
+    min_reward: float = 0.25  # of the chosen answer at least
+
+
+@dataclass
 class StageConfig:
-    """One stage of training: who, on what rows, which parts, which losses, how long."""
+    """One stage of training: who, on what rows, which parts, which losses, how long.
+
+    With ``sample`` nothing trains: answers are drawn and paired, for the stage that names this one
+    in its ``rows_from``.
+    """
 
     people: str = "private"  # the split it reads
     public_only: bool = False  # refuse a split that is not declared public
     rows: dict[str, Any] = MISSING  # _target_: (pictures, seed=, policy=) -> rows
+    rows_from: str | None = None  # a stage that samples: its pairs, and rows for validation alone
+    sample: SampleConfig | None = None
     train: list[str] = MISSING  # of: tower interface language_model lora reader facts
     losses: dict[str, dict[str, Any]] = MISSING  # name -> {_target_, weight, ...}
     columns: str = "messages"  # messages | preference

@@ -46,9 +46,14 @@ REFUSAL: Final = re.compile(
 )
 
 
+def words_of(answer: str) -> list[str]:
+    """The words of an answer in order, lower case."""
+    return re.findall(r"[a-z]+", answer.lower())
+
+
 def words(answer: str) -> set[str]:
-    """The words of an answer, lower case."""
-    return set(re.findall(r"[a-z]+", answer.lower()))
+    """The same, each once."""
+    return set(words_of(answer))
 
 
 def leaks(answer: str, attribute: str) -> bool:

@@ -1,7 +1,6 @@
 """Pictures of one split with what the tower makes of them, and answers of a model about them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ from data.prepared import cache_folder
 from evaluation.attackers import Read
 from evaluation.sides import Side, labels
 from models.features import cached_features
-from models.generate import greedy
+from models.generate import greedy, side_by_side
 from models.interface import Codes
 from models.vlm import VLM
 
@@ -105,12 +104,4 @@ class Answerer:
                 max_new_tokens=self.settings.max_new_tokens,
             )
 
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with ThreadPoolExecutor(
-                threads, initializer=torch.set_flush_denormal, initargs=(True,)
-            ) as pool:
-                yield from pool.map(one, batches)
-        finally:
-            torch.set_num_threads(threads)
+        yield from side_by_side(one, batches)

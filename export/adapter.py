@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from conf.schema import Config
+from export.saving import save
 from lineage.errors import TactError
 from lineage.run import RunFolder, StageState
 from models import configured
@@ -67,7 +68,7 @@ def write(
     named = made.peft_config["default"]
     named.base_model_name_or_path = base
     named.revision = None if config.export.base else config.model.revision
-    made.to(getattr(torch, config.export.dtype)).save_pretrained(folder, safe_serialization=True)
+    save(made.to(getattr(torch, config.export.dtype)), folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's own, of the folder that was read
     model.parts.processor.save_pretrained(folder)
 

@@ -13,6 +13,7 @@ from data.sets import terms
 from export.clean import PICTURE
 from export.evidence import Content, Evidence, headline
 from export.usage import usage
+from models import origin
 
 DATA = "people that nothing was trained on"
 TOLD = {  # figure → what it says of a model where it is large (1) or small (-1)
@@ -56,6 +57,7 @@ def card(
             rounded=wanted.dtype == "bfloat16",
             adapter=base is not None,
             base=base,
+            unpinned=", ".join(_unpinned(config)),
             intended_use=wanted.intended_use or _intended(policy),
             policy=policy.name,
             sensitive=policy.sensitive,
@@ -88,6 +90,11 @@ def fails(report: Content | None, policy: Policy) -> list[str]:
                 f"{m['high']:.3f}){worst}"
             )
     return found
+
+
+def _unpinned(config: Config) -> list[str]:
+    named = origin.named(config.model)
+    return [f"`{name}`" for key, name in named.items() if not origin.is_pinned(config.model, key)]
 
 
 def _intended(policy: Policy) -> str:

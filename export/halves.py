@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from data.policy import Policy
+from export.saving import save
 from export.tact_device import TactDevice, TactDeviceConfig
 from models.interface import SHARPNESS, VALUE_WIDTH, Codes, words
 from models.vlm import VLM
@@ -21,7 +22,7 @@ def write_open(model: VLM, folder: Path, *, dtype: str = "float32") -> None:
     ``model`` is rounded to ``dtype``, a name of torch's.
     """
     whole = model.parts.whole.to(getattr(torch, dtype))
-    whole.save_pretrained(folder, safe_serialization=True)
+    save(whole, folder)
     model.parts.processor.save_pretrained(folder)
 
 
@@ -49,7 +50,7 @@ def write_server(model: VLM, folder: Path, *, dtype: str = "float32") -> int:
         suppress_tokens=list(range(first, first + len(named))),
         do_sample=False,
     )
-    language.to(getattr(torch, dtype)).save_pretrained(folder, safe_serialization=True)
+    save(language.to(getattr(torch, dtype)), folder)
     tokenizer.chat_template = model.parts.encoder.chat_template
     tokenizer.save_pretrained(folder)
     return first
@@ -113,6 +114,6 @@ def write_device(model: VLM, folder: Path, *, first_word: int, policy: Policy) -
     left = [name for name in missing if not name.startswith("tower.")]
     if left or unexpected:
         raise RuntimeError(f"device half: missing {left}, left over {unexpected}")
-    device.save_pretrained(folder, safe_serialization=True)
+    save(device, folder)
     shutil.copyfile(DEVICE_FILE, folder / DEVICE_FILE.name)
     model.parts.encoder.image_processor.save_pretrained(folder)

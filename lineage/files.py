@@ -108,8 +108,10 @@ def content_sha256(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def link_or_copy(source: Path, path: Path) -> None:
+def link_or_copy(source: Path, path: Path, *, mode: int = 0o644) -> None:
     """Put ``source``'s content at ``path``, sharing the disk's blocks where that is possible.
+
+    ``mode`` is a copy's; a link has that of ``source``.
 
     Safe as long as both are only ever replaced, never written in place. Raises DiskFull.
     """
@@ -120,7 +122,7 @@ def link_or_copy(source: Path, path: Path) -> None:
         os.link(source, part)
     except OSError:  # another file system, or one without links
         with source.open("rb") as file:
-            write_with(path, lambda out: shutil.copyfileobj(file, out, 1 << 20))
+            write_with(path, lambda out: shutil.copyfileobj(file, out, 1 << 20), mode=mode)
     else:
         os.replace(part, path)
         part.unlink(missing_ok=True)  # rename leaves it where both names are one file already

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 from lineage import files
 
+PAIRS = "pairs-"  # in a run's private/: answers that a stage drew, by person
 # of many people in one file each, named by hashes; copies of tables that a source reads again
 ALL_OF = ("features", "references", "show", "conversations")
 
@@ -53,21 +54,38 @@ def _table(subject: str, chunk: Path) -> tuple[Any, Any]:
     return table, pc.equal(table["subject_id"], subject).combine_chunks()
 
 
-def _without(subject: str, folder: Path) -> bool:
-    import pyarrow.compute as pc
+def pairs(subject: str, checkpoints: Path) -> list[str]:
+    """Take ``subject``'s pairs out of all runs; returns the runs that had any."""
+    found = []
+    for folder in sorted(checkpoints.glob(f"*/private/{PAIRS}*")):
+        if any([_rewritten(part, subject) is not None for part in sorted(folder.glob("*.arrow"))]):
+            found.append(folder.parent.parent.name)
+    return list(dict.fromkeys(found))
 
+
+def _without(subject: str, folder: Path) -> bool:
     found = False
     for chunk in sorted(folder.glob("*.arrow")):
-        table, own = _table(subject, chunk)
-        if not own.true_count:
+        own = _rewritten(chunk, subject)
+        if own is None:
             continue
         found = True
-        for picture in table.filter(own)["image"].to_pylist():
+        for picture in own["image"].to_pylist():
             path = Path(picture["path"])
             if path.parent == folder.parent / "pictures":
                 path.unlink(missing_ok=True)
-        files.write_with(chunk, partial(_fill, table.filter(pc.invert(own))), mode=0o600)
     return found
+
+
+def _rewritten(chunk: Path, subject: str) -> Any:
+    """Take ``subject``'s rows out of a table on disk; returns them, None where there are none."""
+    import pyarrow.compute as pc
+
+    table, own = _table(subject, chunk)
+    if not own.true_count:
+        return None
+    files.write_with(chunk, partial(_fill, table.filter(pc.invert(own))), mode=0o600)
+    return table.filter(own)
 
 
 def _fill(table: Any, file: BinaryIO) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lineage import exclusion, people
-from lineage.forget import forget
+from lineage import exclusion, forget, people
 from lineage.run import RunFolder
 
 SAID = (
@@ -59,7 +58,8 @@ def exclude(subject: str, checkpoints: Path, cache: Path, *, quiet: bool = False
         "measure_again": [name for name, own in kinds.items() if people.REPORT in own],
         "exported": [run["run"] for run in there["runs"] if run["exported"]],
         "unknown": there["unknown"],
-        "emptied": forget(subject, cache),
+        "emptied": forget.forget(subject, cache),
+        "pairs_removed": forget.pairs(subject, checkpoints),
         "said": SAID,
     }
     if not quiet:
@@ -89,12 +89,15 @@ def _print(found: dict[str, Any]) -> None:
 def _tell(result: dict[str, Any]) -> None:
     console = Console(highlight=False)
     console.print(f"{result['subject']}: excluded since {result['excluded']}")
+    if not result["train_again"] and not result["measure_again"]:
+        console.print("in no run that notes its people; check the id, as the source gives it")
     for key, words in (
         ("train_again", "train again, under another run="),
         ("measure_again", "measure again (again=true): their reports show them"),
         ("exported", "exported with what it learnt of them"),
         ("unknown", "not known, they noted nobody"),
         ("emptied", "emptied in the cache"),
+        ("pairs_removed", "their pairs taken out of"),
     ):
         if result[key]:
             console.print(f"{words}: {', '.join(result[key])}", soft_wrap=True)

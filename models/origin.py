@@ -4,6 +4,7 @@ A folder is known by the hash of each of its files that a model is read from, a 
 commit that it stands for.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,16 +17,42 @@ from models import pretrained
 Origin = dict[str, dict[str, str]]  # key of the config → file or "commit" → hash
 
 READ = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt", ".py")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 PARTS = ("tower", "language", "tokenizer")  # options of model.parts that may name a model
 
 
 def of(config: ModelConfig) -> Origin:
     """What the config's models are known by now; TactError names one that isn't there."""
-    named = {"model.id": config.id} if config.id is not None else {}
+    return {
+        key: _known_by(key, name, config.revision if key == "model.id" else None)
+        for key, name in named(config).items()
+    }
+
+
+def named(config: ModelConfig) -> dict[str, str]:
+    """Key of the config → the Hub id or folder that stands in it."""
     parts = config.parts or {}
-    named |= {f"model.parts.{k}": parts[k] for k in PARTS if isinstance(parts.get(k), str)}
-    revisions = {"model.id": config.revision}
-    return {key: _known_by(key, name, revisions.get(key)) for key, name in named.items()}
+    found = {"model.id": config.id} if config.id is not None else {}
+    return found | {f"model.parts.{k}": parts[k] for k in PARTS if isinstance(parts.get(k), str)}
+
+
+def is_pinned(config: ModelConfig, key: str) -> bool:
+    """Whether what ``key`` names is stated by itself: a folder, or a Hub id with its commit."""
+    pins = key == "model.id" and config.revision is not None
+    return Path(named(config)[key]).is_dir() or bool(
+        pins and COMMIT.fullmatch(str(config.revision))
+    )
+
+
+def unpinned(config: ModelConfig) -> str | None:
+    """A line on the Hub ids of which no commit is stated; None where there are none."""
+    loose = [f"{k}={name}" for k, name in named(config).items() if not is_pinned(config, k)]
+    if not loose:
+        return None
+    return (
+        f"no commit pinned: {', '.join(loose)} may be another model tomorrow; the run notes the "
+        "commit that it begins with and keeps to it (model.id is pinned by model.revision=COMMIT)"
+    )
 
 
 def check(config: ModelConfig, run: RunFolder) -> None:

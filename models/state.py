@@ -23,14 +23,19 @@ from models.vlm import VLM
 ADVERSARIES = ("token_adversary.", "answer_adversary.")
 
 
-def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors atomically; adversaries are left out: they are no part of the model."""
+def write(
+    path: Path, tensors: Mapping[str, Tensor], *, note: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors atomically; adversaries are left out: they are no part of the model.
+
+    ``note`` goes into the file's head, and so into its hash.
+    """
     kept = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in tensors.items()
         if not name.startswith(ADVERSARIES)
     }
-    files.write_bytes(path, save(kept))
+    files.write_bytes(path, save(kept, dict(sorted(note.items())) if note else None))
 
 
 def digest(tensors: Mapping[str, Tensor]) -> bytes:

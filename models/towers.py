@@ -79,7 +79,8 @@ class PatchTower(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Patches (P, N, d) → (P, N, D · (1 + layers))."""
-        grid = torch.tensor([[1, *self.grid]] * len(pixel_values), device=pixel_values.device)
+        device = "cpu" if pixel_values.is_meta else pixel_values.device  # on meta it has no values
+        grid = torch.tensor([[1, *self.grid]] * len(pixel_values), device=device)
         out = self._visual[0](
             pixel_values.flatten(0, 1), grid_thw=grid, output_hidden_states=bool(self.layers)
         )

@@ -22,7 +22,8 @@ NOT_ACCOUNTED = (
     "class weights and counts taken from private rows",
     "whether more than data.max_rejects of the rows are bad (pass or fail)",
     "whether each tensor's clipped gradient was ever other than zero (pass or fail)",
-    "whom a pretrained model saw",
+    "whether a stage kept any pair at all (pass or fail)",
+    "whom a pretrained model saw, or a scorer of your own",
     "what the floating-point digits of a release tell (noise is not discrete)",
     "other runs on the same people: two children of one parent, the runs of a sweep",
 )
@@ -105,13 +106,14 @@ def calibrated(made: Plan) -> Plan:
     Takes seconds. Raises TactError where the budget can't be met, or is spent already.
     """
     already = epsilon(made.spent, delta=made.delta)
-    if already > made.epsilon or (made.events and already == made.epsilon):
+    releases = any(event.steps for event in made.events)  # a stage that draws releases nothing
+    if already > made.epsilon or (releases and already == made.epsilon):
         raise TactError(
             f"privacy.epsilon={made.epsilon:g} is spent: the parent's stages have taken "
             f"epsilon={already:.4g} at delta={made.delta:g}. Give a larger privacy.epsilon, or a "
             "parent that has spent less (parent=RUN@STAGE)"
         )
-    if not made.events:
+    if not releases:
         return made
     sigma = noise_multiplier(made.events, epsilon=made.epsilon, delta=made.delta, spent=made.spent)
     return replace(made, events=tuple(replace(e, noise_multiplier=sigma) for e in made.events))

@@ -7,10 +7,12 @@ from typing import Any
 from conf import compose
 from conf.schema import Config
 from lineage.errors import InUse, TactError
+from lineage.forget import PAIRS
 from lineage.run import RUNNING, RunFolder, now
 from slurm import record
 from train import processes
-from train.checkpoint import LAST, Interrupted, steps_done
+from train.checkpoint import LAST, steps_done
+from train.stopping import Interrupted
 
 PATIENCE_S = 120.0  # for a process of a node that was taken away to end
 
@@ -46,13 +48,14 @@ def _beside(config: Config) -> dict[str, Any]:
 
 
 def reached(run: RunFolder) -> str:
-    """How far a run is: stages, the optimiser steps behind its checkpoints, parts of reports."""
+    """How far a run is: stages, the optimiser steps behind its checkpoints, parts."""
     stages = run.read().stages
     steps = {
         s.stage: steps_done(run.stage_dir(s.stage) / LAST) for s in stages if s.state == RUNNING
     }
     parts = len(list(run.path.glob("report/*/parts/*")))
-    return f"{len(stages)} stages, steps {steps}, {parts} parts of reports"
+    drawn = len(list(run.private.glob(f"{PAIRS}*/part-*")))
+    return f"{len(stages)} stages, steps {steps}, {drawn} parts drawn, {parts} parts of reports"
 
 
 def patiently(config: Config, *, only: int | None = None) -> dict[str, Any]:

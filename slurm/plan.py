@@ -10,21 +10,22 @@ from typing import Any, TypeVar
 
 from datasets import Dataset
 
-from conf import rules, target
+from conf import devices, rules, target
 from conf.schema import Config, StageConfig
 from data import prepared
 from data.encode import EncodedRow, RowError, encode
 from data.policy import Policy, policy
 from lineage.errors import TactError
+from models import origin
 from models.state import ADVERSARIES
 from models.vlm import VLM
 from privacy import layers
 from privacy.parents import foreseen
 from privacy.plan import by_stage, calibrated
-from slurm import disk, limits
+from slurm import disk, gpus, limits
 from slurm.probe import probe
 from slurm.shown import show
-from train import pace, terms
+from train import footprint_drawn, pace, terms
 from train.footprint import Footprint, empty_model, footprint
 from train.pace import Pace
 
@@ -57,7 +58,8 @@ def planned(config: Config, *, probed: bool = False) -> dict[str, Any]:
         site = _or_refused(refused, lambda: limits.of_site(config, stages))
     people = len(set(sample["subject_id"]))
     found = {
-        "stages": stages, "disk": room, "site": site, "refused": list(dict.fromkeys(refused)),
+        "stages": stages, "unpinned": origin.unpinned(config.model), "disk": room, "site": site,
+        "refused": list(dict.fromkeys(refused)),
         "sample": f"rows of {people} people of the source, at most {SAMPLE_ROWS} a stage",
     }  # fmt: skip
     if not config.json:
@@ -89,14 +91,23 @@ def _stage(
         layers.check(model, without=("tower",) if "tower" not in stage.train else ())
     each = len(sample) / len(set(sample["subject_id"]))
     pictures = round(config.data.people.get(stage.people, 0) * each)
-    taken = footprint(config, name, model, rows, pictures=max(1, pictures))
+    if stage.sample is None:
+        size = partial(footprint, name=name, model=model, rows=rows, pictures=max(1, pictures))
+    else:
+        size = partial(footprint_drawn.footprint, name=name, model=model, rows=rows)
+    taken = size(config)
+    on_gpu = config.trainer.accelerator == "gpu" and config.trainer.strategy in devices.WHOLE
+    on_gpu = on_gpu and stage.sample is None
     before = pace.known(config, name)
     return {
         "stage": name, "steps": stage.steps,
-        "rows": config.privacy.expected_batch_units if private else stage.batch_size_rows,
+        "rows": config.privacy.expected_batch_units if private and stage.steps
+        else stage.batch_size_rows,
         "private": private, "rejects": before.rejects if before else bad,
         "longest_tokens": max(len(row) for row in rows),
-        "memory": {**vars(taken), "peak": taken.peak}, "time": _time(config, stage.steps, before),
+        "memory": {**vars(taken), "peak": taken.peak},
+        "gpus": gpus.fitting(config, name, taken, size) if on_gpu else None,
+        "time": _time(config, stage.steps, before),
         "bytes": _bytes(model, stage, taken),
     }  # fmt: skip
 

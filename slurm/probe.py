@@ -24,6 +24,8 @@ def probe(config: Config) -> None:
     own.run, own.stages = f"probe-{secrets.token_hex(4)}", rules.stage_names(config)
     own.logger, own.trainer.progress, own.dry_run = {}, False, False
     for name in own.stages:
+        if own.stage[name].sample is not None:
+            continue  # drawn whole: what trains on its pairs needs them
         steps = own.stage[name].steps
         own.stage[name].steps = max(LEAST_STEPS, min(STEPS, steps))
     if own.privacy.epsilon is not None and own.parent is None:

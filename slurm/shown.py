@@ -31,12 +31,16 @@ def show(found: Mapping[str, Any]) -> None:
     console.print(f"from {found['sample']}")
     for each in found["stages"]:
         console.print(_of(each))
+        if each["gpus"]:
+            console.print(_on_gpus(each))
     disk = ", ".join(f"{name} {_mib(size)}" for name, size in found["disk"].items())
     console.print(f"disk, MiB: {disk}")
     if site := found["site"]:
         fit = ", ".join(site["fit"]) or "none"
         console.print(f"partitions that fit: {fit}")
         console.print(f"the first job: {site['start']}")
+    if found["unpinned"]:
+        console.print(found["unpinned"])
     for each in found["refused"]:
         console.print(f"refused: {each}")
 
@@ -44,12 +48,24 @@ def show(found: Mapping[str, Any]) -> None:
 def _of(stage: Mapping[str, Any]) -> str:
     """What a stage's time and its share of bad rows rest on."""
     found = stage["time"]
+    if not stage["steps"]:
+        return f"{stage['stage']}: it draws and does not train; its time is not foreseen"
     if found is None:
         return f"{stage['stage']}: bad rows as sampled; probe=true tells its time"
     said = f"{stage['stage']}: time and bad rows as in run {found['run']} ({found['machine']})"
     if found["jobs"] > 1:
         said += f"; {found['jobs']} jobs one after the other, each requeued at site.time"
     return said
+
+
+def _on_gpus(stage: Mapping[str, Any]) -> str:
+    """The rows that go through a GPU of each size at once, and so in how many parts a step goes."""
+    told = (
+        f"{size} GB: " + (f"{rows} rows at once" if rows else "not one row")
+        for size, rows in stage["gpus"].items()
+    )
+    fix = "privacy.physical_batch_rows" if stage["private"] else "trainer.accumulate"
+    return f"{stage['stage']} on one GPU of {', '.join(told)} (by {fix})"
 
 
 def _time(found: Mapping[str, Any] | None) -> str:

@@ -15,8 +15,8 @@ from lineage.errors import TactError
 from lineage.place import place
 from lineage.run import RunFolder
 from train import processes
-from train.checkpoint import Interrupted
 from train.fit import fit
+from train.stopping import Interrupted
 
 
 def follow(config: Config, store: Any = None) -> None:

@@ -1,7 +1,6 @@
 """Checkpoints that are whole or not there, written at step boundaries only."""
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +15,9 @@ from lineage import files
 from lineage.errors import TactError
 from train import processes
 from train.after_step import AfterStep
+from train.stopping import handled, interrupted
 
 LAST = "last.ckpt"
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-
-
-class Interrupted(TactError):
-    """Training stopped on a signal after saving; the same command goes on."""
-
-    status = 75  # that of "try again" (EX_TEMPFAIL)
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -90,7 +83,7 @@ class SaveLast(AfterStep):
     def __init__(self, folder: Path, *, every: int, private: bool = False) -> None:
         self.path, self.every, self.private = folder / LAST, every, private
         self.caught: int | None = None
-        self._before: dict[int, Any] = {}
+        self._listens: tuple[int, ...] = ()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -98,18 +91,12 @@ class SaveLast(AfterStep):
 
         Lightning calls no ``teardown`` of a callback where training is stopped by an error.
         """
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
-        try:
+        with handled(self._note) as self._listens:
             yield
-        finally:
-            for number, handler in self._before.items():
-                signal.signal(number, handler)
-            self._before = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take them from Lightning, which would stop between two parts of a step."""
-        for number in self._before:
+        for number in self._listens:
             signal.signal(number, self._note)
 
     def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -120,10 +107,7 @@ class SaveLast(AfterStep):
         if due and step < trainer.max_steps and not (self.private and processes.rank()):
             trainer.save_checkpoint(self.path)
         if self.caught is not None and step < trainer.max_steps:
-            raise Interrupted(
-                f"stopped by {signal.Signals(self.caught).name} at step {step}, saved; "
-                "the same command with run= goes on from there"
-            )
+            raise interrupted(self.caught, f"at step {step}, saved")
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.caught = number

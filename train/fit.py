@@ -26,13 +26,14 @@ from models.features import picture_features
 from models.vlm import VLM
 from models.words import word_mask
 from privacy import layers
-from train import accounted, processes, references, strategies, terms, validation
+from train import accounted, pair_files, processes, references, strategies, terms, validation
 from train.checkpoint import LAST, AtomicCheckpointIO, SaveLast, steps_done
 from train.clock import Clock
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
 from train.progress import Progress
 from train.rows import loader, stage_rows
+from train.sample import sample
 from train.stage import Stage
 from train.units import check_apart, check_one_person
 
@@ -42,8 +43,10 @@ def fit(
 ) -> None:
     """Train stage ``name`` to its end and write its weights. Raises TactError, Interrupted."""
     _quiet()
-    clock = Clock()
     stage = config.stage[name]
+    if stage.sample is not None:
+        return sample(config, name, run, splits, policy)
+    clock = Clock()
     started = [*run.finished_stages()]
     public, private = rules.is_public(config, stage), rules.is_private(config, stage)
 
@@ -59,7 +62,7 @@ def fit(
     configured.after(model, config.model, run, started, inherited_parts=config.parent_parts)
     if "lora" in stage.train:
         lora.attach(model.language_model, **configured.lora_settings(config.model))
-    rows = stage_rows(stage.rows, splits[stage.people], seed=config.seed, policy=policy)
+    rows = _rows(config, stage, run, splits, policy)
     encoded = processes.first_before_others(
         partial(
             encoded_set,
@@ -74,7 +77,8 @@ def fit(
     processes.by_first(lambda: _note_people(config, name, run, splits, encoded))
     held = None
     if private:  # a figure of private rows would not be accounted
-        check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
+        if stage.rows_from is None:  # else looked at as they were drawn
+            check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
         if config.privacy.unit == "subject":
             check_one_person(splits[stage.people], rows)
         module: Stage = _module(config, stage, model, encoded, kind=PrivateStage)
@@ -98,6 +102,20 @@ def fit(
         clock.keep(config, name, run, encoded)
 
     processes.by_first(end)
+
+
+def _rows(
+    config: Config,
+    stage: StageConfig,
+    run: RunFolder,
+    splits: Mapping[str, Dataset],
+    policy: Policy,
+) -> Dataset:
+    """The stage's rows: made of its people's pictures, or those that an earlier stage drew."""
+    pictures = splits[stage.people]
+    if stage.rows_from is not None:
+        return pair_files.read(run, stage.rows_from, people=set(pictures["subject_id"]))
+    return stage_rows(stage.rows, pictures, seed=config.seed, policy=policy)
 
 
 def _note_people(

@@ -70,6 +70,8 @@ class Counted(TorchDispatchMode):
         tensors = [x for x in tree.tree_leaves(given) if isinstance(x, Tensor)]
         if func is torch.ops.aten._local_scalar_dense.default and tensors[0].is_meta:
             return True if tensors[0].dtype == torch.bool else 1.0
+        if func is torch.ops.aten._to_copy.default and tensors[0].dtype == torch.bool:
+            return tensors[0]  # a mask keeps its values: what is chosen by it has its true size
         some = any(x.is_meta for x in tensors)
         if some and func._schema.name not in CHOOSING and not all(x.is_meta for x in tensors):
             given = tree.tree_map_only(Tensor, lambda x: x.to("meta"), given)
@@ -140,9 +142,9 @@ def footprint(
     stage = config.stage[name]
     if not rules.is_private(config, stage):
         parts = devices.world(config.trainer) * config.trainer.accumulate
-        batch = _Batch(rows, stage.batch_size_rows // parts)
+        batch = Batches(rows, stage.batch_size_rows // parts)
         return _measured(config, stage, model, batch, pictures)
-    batch = _Batch(rows, config.privacy.physical_batch_rows)
+    batch = Batches(rows, config.privacy.physical_batch_rows)
     plain = _measured(config, stage, model, batch, pictures)
     whole = _measured(config, stage, model, batch, pictures, bound=config.privacy.max_grad_norm)
     return replace(whole, step=plain.step, private=whole.step - plain.step)
@@ -161,7 +163,7 @@ def _measured(
     config: Config,
     stage: StageConfig,
     model: VLM,
-    asked: "_Batch",
+    asked: "Batches",
     pictures: int,
     *,
     bound: float | None = None,
@@ -233,7 +235,7 @@ def _features(model: VLM, seen: Counted, pictures: int) -> tuple[Tensor, int]:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Batches:
     """``count`` rows, the longest first and as often as it takes."""
 
     rows: Sequence[EncodedRow]

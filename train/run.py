@@ -21,7 +21,7 @@ from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
 from models import origin
 from privacy.plan import private_stages
-from train import accounted, processes, strategies, terms
+from train import accounted, pair_files, processes, strategies, terms
 from train.beside import follow
 from train.fit import fit
 
@@ -42,7 +42,10 @@ def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
         follow(config)
         return {"run": config.run}
     if config.trainer.progress:
-        for told in filter(None, (unbounded(config), terms_of_set.told(config.data.source))):
+        lines = (
+            unbounded(config), terms_of_set.told(config.data.source), origin.unpinned(config.model)
+        )  # fmt: skip
+        for told in filter(None, lines):
             print(told, file=sys.stderr)
     run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
@@ -95,7 +98,9 @@ def _enter(config: Config, run: RunFolder) -> None:
         parent = RunFolder.existing(name, checkpoints=place(config.checkpoints))
         exclusion.check(parent, goes_on=f"parent={name}")
         run.inherit(parent, upto=stage or None)
-        people.inherit(run, parent, [s.stage for s in run.read().stages])
+        taken = [s.stage for s in run.read().stages]
+        people.inherit(run, parent, taken)
+        pair_files.inherit(run, parent, taken)
     manifest = run.read()
     taken = [s.stage for s in manifest.stages if s.state == INHERITED]
     if again := [name for name in config.stages or [] if name in taken]:
@@ -141,6 +146,8 @@ def _check_targets(config: Config) -> None:
     for name in rules.stage_names(config):
         target.function(config.stage[name].rows, where=f"stage.{name}.rows")
         terms.of_stage(config.stage[name])
+        if (drawn := config.stage[name].sample) is not None:
+            target.function(drawn.score, where=f"stage.{name}.sample.score")
 
 
 def _check_people(config: Config, splits: Mapping[str, Dataset]) -> None:

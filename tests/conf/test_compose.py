@@ -27,6 +27,24 @@ def test_each_experiment_composes_and_its_targets_exist(experiment: str) -> None
             target.function(settings, where=loss, without=("weight",))
 
 
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_no_experiments_export_is_refused_for_what_it_never_measures(experiment: str) -> None:
+    config = load([f"experiment={experiment}", "run=x", *given(experiment)])
+    if "export" not in config.steps:
+        return
+    bounds, allowed = config.policy["bounds"], set(config.export.allow)
+    assert allowed <= set(bounds)
+    before = config.steps[: config.steps.index("export")]
+    reported = before[-1] == "report"  # of the weights that are exported
+    missed = set()
+    if not reported or not config.report.behaviour:
+        missed.add("leak_rate")
+    open_ = config.model.interface.kind == "open"  # tokens that tell all: the bound is never met
+    if not reported or not config.report.interface or open_:
+        missed.add("attacker_auc")
+    assert missed <= allowed
+
+
 def given(experiment: str) -> list[str]:
     photos = ["data.source.path=folder", "model.parts.language=folder"]
     faces = ["data.source.path=folder", "model.id=folder"]

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.system
 NEEDS = {
     "docs/cluster.md": ["README.md"],
     "docs/export.md": ["README.md"],  # its runs
+    "docs/on_policy.md": ["README.md"],  # its runs
     "docs/own_model.md": ["docs/own_data.md"],  # its pictures
     "docs/reading_the_report.md": ["README.md"],  # its runs
 }

@@ -101,7 +101,7 @@ def _inline(name: str) -> list[str]:
 def _keys() -> frozenset[str]:
     """Every key of the shipped configs, and every option of the functions that they name."""
     configs = (
-        ["experiment=demo"],
+        ["experiment=portraits_onpolicy"],
         ["experiment=photos", "data.source.path=x", "model.parts.language=x"],
         ["data=conversations", "data.source.path=x"],
     )

@@ -15,6 +15,7 @@ from PIL import Image
 from conf import compose
 from data.policy import policy
 from export import card, stated
+from export.evidence import evidence
 from export.run import export
 from lineage.errors import TactError
 from lineage.run import RunFolder
@@ -34,7 +35,7 @@ def test_privacy_json_is_by_the_schema_that_stands_beside_it(
     schema = json.loads(beside.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(content, schema)
-    assert content["$schema"] == beside.name and content["version"] == 2
+    assert content["$schema"] == beside.name and content["version"] == 3
     assert set(content["files"]) == {
         p.relative_to(folder / "export").as_posix()
         for p in (folder / "export").rglob("*")
@@ -71,7 +72,7 @@ def broken(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
     dp = copy.deepcopy(BOUNDED)
     return {
-        "version": but("version", 1),
+        "version": but("version", 2),
         "the whole": but("attacks", None),
         "secret": but("secret", "x"),
         "differential_privacy": but("differential_privacy.unit", None),
@@ -81,6 +82,7 @@ def broken(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "noise_multiplier": but("differential_privacy.events.0.noise_multiplier", 0.0, dp=dp),
         "weights_sha256": but("stages.0.weights_sha256", "abc"),
         "terms": but("data.terms", {}),
+        "pinned": but("pretrained", [{"part": "model.id", "hub_id": "a/b", "commit": None}]),
         "attacker": but("attacks.0.attacker", None),
         "value": but("attacks.0.value", "low"),
         "a figure is not finite": but("attacks.0.high", float("nan")),
@@ -94,6 +96,33 @@ def test_what_the_schema_does_not_say_is_refused(finished: Callable[[str], Path]
     for where, made in broken(content).items():
         with pytest.raises(TactError, match=where):
             stated.check(made)
+
+
+def test_a_pretrained_model_without_a_commit_is_stated_and_a_folders_place_is_not(
+    finished: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = finished("open")
+    assert written(folder)["pretrained"] == []
+    config, run = compose.from_yaml(folder / "config.yaml"), RunFolder(folder)
+    rule = policy(config.policy)
+    papers = evidence(config, run, rule)
+    papers.manifest.model = {"model.id": {"commit": "c" * 40}}
+
+    def told(id: str, revision: str | None) -> tuple[Any, str]:
+        config.model.id, config.model.revision = id, revision
+        content = stated.stated(config, rule, papers, folder=folder / "export")
+        return content["pretrained"], card.card(config, rule, papers, picture_px=None)
+
+    said, text = told("nobody/tiny", "main")
+    assert said == [
+        {"part": "model.id", "hub_id": "nobody/tiny", "commit": "c" * 40, "pinned": False}
+    ]
+    assert "named without a commit (`nobody/tiny`)" in text
+    said, text = told("nobody/tiny", "c" * 40)
+    assert said[0]["pinned"] and "without a commit" not in text
+    said, text = told(str(tmp_path), None)
+    assert said == [{"part": "model.id", "hub_id": None, "commit": None, "pinned": True}]
+    assert "without a commit" not in text
 
 
 def test_the_card_says_first_what_was_let_through(finished: Callable[[str], Path]) -> None:

@@ -123,3 +123,14 @@ def test_the_door_tells_and_excludes(tmp_path: Path) -> None:
     assert status == 0 and said["excluded"] and said["runs"][0]["run"] == "run"
     status, _, error = door("who", *place)
     assert status == 2 and "give subject=ID" in error and "Traceback" not in error
+
+
+def test_an_id_that_no_run_knows_is_excluded_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noted(tmp_path, "first", instruct=["ann"])
+    exclude("anne", tmp_path, tmp_path / "cache")
+    assert "in no run that notes its people; check the id" in capsys.readouterr().out
+    exclude("ann", tmp_path, tmp_path / "cache")
+    said = capsys.readouterr().out
+    assert "check the id" not in said and "train again" in said

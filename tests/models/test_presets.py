@@ -10,13 +10,12 @@ from published_models import MODELS
 
 from conf.compose import load, options
 from conf.schema import Config
-from models import lora
+from models import lora, origin
 from models.vlm import VLM
 from train import footprint
 
 OWN = ("composed", "pretrained", "tiny")
 PRESETS = [name for name in options("model") if name not in OWN]
-ON_META = [name for name in PRESETS if not name.startswith("qwen")]  # Qwen's towers read values
 
 
 def preset(name: str, *words: str) -> Config:
@@ -31,11 +30,11 @@ def empty(config: Config, policy: Any) -> VLM:
     return footprint.empty_model(config, policy, adapter=True)
 
 
-def test_each_preset_names_a_published_model_and_its_revision() -> None:
+def test_each_preset_names_a_published_model_and_its_commit() -> None:
     assert set(PRESETS) == set(MODELS)
     for name in PRESETS:
         found = load([f"model={name}", "run=x"], check=False).model
-        assert found.id and "/" in found.id and found.revision
+        assert found.id and "/" in found.id and origin.unpinned(found) is None
         assert found.attention == ("eager" if name == "paligemma2_3b" else "sdpa")
 
 
@@ -57,7 +56,7 @@ def test_lora_hits_seven_layers_of_each_block_and_rows_have_room(
 @pytest.mark.parametrize(
     "words", [[], ["model.interface={kind: private, bits: 64, tokens: 8}"]], ids=["open", "private"]
 )
-@pytest.mark.parametrize("name", ON_META)
+@pytest.mark.parametrize("name", PRESETS)
 def test_a_preference_step_works_on_shapes_alone(
     name: str, words: Sequence[str], healthcare: Any
 ) -> None:

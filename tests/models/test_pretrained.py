@@ -122,3 +122,14 @@ def test_a_hub_id_is_known_by_its_commit(
         origin.same(found[0], found[1], run="x", since="run=x")
     with pytest.raises(TactError, match="model.id=nobody/else: it can't be loaded"):
         origin.of(ModelConfig(id="nobody/else"))
+
+
+def test_a_hub_id_without_a_commit_is_told(folder: Path) -> None:
+    loose = ModelConfig(id="nobody/tiny", revision="main")
+    assert "model.id=nobody/tiny may be another model" in str(origin.unpinned(loose))
+    assert "nobody/tiny" in str(origin.unpinned(ModelConfig(id="nobody/tiny", revision="a" * 39)))
+    assert origin.unpinned(ModelConfig(id="nobody/tiny", revision="a" * 40)) is None
+    assert origin.unpinned(ModelConfig(id=str(folder))) is None
+    parts = ModelConfig(parts={"language": "nobody/words", "tower": {"model_type": "x"}})
+    assert "model.parts.language=nobody/words" in str(origin.unpinned(parts))
+    assert origin.unpinned(ModelConfig()) is None

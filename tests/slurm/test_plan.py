@@ -77,3 +77,21 @@ def test_a_disk_that_is_too_small_is_refused(short: Callable[..., list[str]]) ->
     disk.check(config, {"weights": free // 2, "cache": 2 * free})
     with pytest.raises(TactError, match="its disk has .* MiB left"):
         disk.check(config, {"weights": free, "export": free})
+
+
+def test_a_stage_that_draws_has_memory_and_costs_no_epsilon(
+    short: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = ["+stage@stage.sample=sample", "+stage.sample.rows.rows_per_subject=2",
+           "stage.prefer.rows_from=sample", "stage.prefer.gradient_clip_norm=0"]  # fmt: skip
+    words = [*short(), "run=r", "steps=[base_language,sample,prefer]", *DP[:4], *own]
+    found = planned(load(words))
+    _, sample, prefer = found["stages"]
+    assert sample["private"] and sample["steps"] == 0 == sample["epsilon_so_far"]
+    assert 7 < prefer["epsilon_so_far"] <= 8
+    few, many = (
+        planned(load([*words, f"stage.sample.sample.answers={k}", "json=true"]))["stages"][1]
+        for k in (2, 8)
+    )
+    assert 2**20 < few["memory"]["weights"] < few["memory"]["peak"] < many["memory"]["peak"]
+    assert "draws and does not train" in capsys.readouterr().out and found["refused"] == []

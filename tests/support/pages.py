@@ -10,8 +10,8 @@ from lineage.place import CHECKOUT
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ALL = (
     "README.md", "docs/own_data.md", "docs/own_model.md", "docs/own_loss_or_stage.md",
-    "docs/privacy.md", "docs/cluster.md", "docs/reading_the_report.md", "docs/export.md",
-    "docs/results/README.md",
+    "docs/on_policy.md", "docs/privacy.md", "docs/cluster.md", "docs/reading_the_report.md",
+    "docs/export.md", "docs/results/README.md",
 )  # fmt: skip
 
 NOT_RUN = {

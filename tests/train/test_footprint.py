@@ -6,7 +6,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import family_rows
 import pytest
+import tiny_families
 import torch
 from torch.profiler import ProfilerActivity, profile
 
@@ -83,3 +85,24 @@ def test_counted_sees_what_lives_and_lets_go_what_is_gone() -> None:
     assert seen.held == 4000
     del view
     assert seen.held == 0
+
+
+def test_what_a_mask_chooses_has_its_true_size() -> None:
+    mask = torch.tensor([[True, False, True], [False, False, True]])
+    with footprint.Counted():
+        states = torch.empty(2, 3, 8, device="meta")
+        chosen = states[mask.to("meta"), :]
+        states[mask.to("meta"), :] = chosen + torch.empty(3, 8, device="meta")
+    assert chosen.shape == (3, 8)
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "qwen3_vl"])
+def test_a_tower_of_patches_knows_its_grid_on_shapes_alone(name: str) -> None:
+    with torch.device("meta"):
+        model = family_rows.family(name, "open", given=tiny_families.MAKERS[name]())
+    real = family_rows.family(name, "open")
+    pictures = torch.zeros(2, *real.parts.encoder.picture_shape)
+    with footprint.Counted(), torch.no_grad():
+        features = model.features(pictures.to("meta"))
+    assert features.is_meta
+    assert features.shape == real.features(pictures).shape

@@ -22,9 +22,9 @@ from lineage.run import RunFolder
 from privacy import sampling, verify
 from privacy.ledger import Ledger
 from train import processes
-from train.checkpoint import Interrupted
 from train.private import PrivateStage
 from train.run import execute
+from train.stopping import Interrupted
 
 Words = Callable[..., list[str]]
 DP = [

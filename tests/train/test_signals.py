@@ -9,9 +9,9 @@ from several import FEW, SGD, stops_at
 
 from conf.compose import load
 from lineage.errors import TactError
-from train.checkpoint import SIGNALS, Interrupted
 from train.run import execute
 from train.stage import Stage
+from train.stopping import SIGNALS, Interrupted
 
 Words = Callable[..., list[str]]
 

@@ -27,9 +27,9 @@ from conf.compose import ConfigError, load
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from train import processes
-from train.checkpoint import Interrupted
 from train.rows import StepSampler
 from train.run import execute
+from train.stopping import Interrupted
 
 Words = Callable[..., list[str]]
 FROZEN = ["model.lora.freeze_a=true"]  # its A doesn't train and is kept all the same
