@@ -143,11 +143,8 @@ def _paths(table: pa.Table) -> Iterator[str]:
 @lru_cache(maxsize=1)
 def _source() -> bytes:
     """Hash of the code that makes rows' ids: another code is another cache."""
-    digest = hashlib.sha256()
-    for module in (attributes, encode, encoded, pictures):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    digest.update(Path(__file__).read_bytes())
-    return digest.digest()
+    modules = (attributes, encode, encoded, pictures)
+    return files.digest([*(Path(str(module.__file__)) for module in modules), Path(__file__)])
 
 
 class SeenPictures:

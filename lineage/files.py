@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -100,6 +100,14 @@ def _sha256(path: Path, state: tuple[int, ...]) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def digest(paths: Iterable[Path]) -> bytes:
+    """SHA-256 of small files' bytes one after the other, such as a cache's own code."""
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(path.read_bytes())
+    return found.digest()
 
 
 def content_sha256(content: Any) -> str:

@@ -22,8 +22,8 @@ OWN = {"_target_": "data.sources.own_rows"}
 
 def main(words: list[str]) -> int:
     """Prepare a stage's rows as training does, of the conversations in ``folder``."""
-    folder = Path(door.options(words, ["folder", "cache"])["folder"])
-    cache = Path(door.options(words, ["folder", "cache"])["cache"])
+    given = door.options(words, ["folder", "cache"])
+    folder, cache = Path(given["folder"]), Path(given["cache"])
     people = json.loads((folder / "people.json").read_text())
     split = f"{{private: {people['private']}, validation: 0, test: {people['test']}, attack: 0}}"
     config = load(

@@ -97,7 +97,6 @@ def _stage(
         size = partial(footprint_drawn.footprint, name=name, model=model, rows=rows)
     taken = size(config)
     on_gpu = config.trainer.accelerator == "gpu" and config.trainer.strategy in devices.WHOLE
-    on_gpu = on_gpu and stage.sample is None
     before = pace.known(config, name)
     return {
         "stage": name, "steps": stage.steps,
@@ -106,7 +105,8 @@ def _stage(
         "private": private, "rejects": before.rejects if before else bad,
         "longest_tokens": max(len(row) for row in rows),
         "memory": {**vars(taken), "peak": taken.peak},
-        "gpus": gpus.fitting(config, name, taken, size) if on_gpu else None,
+        "gpus": gpus.fitting(config, name, taken, size) if on_gpu and stage.sample is None
+        else None,
         "time": _time(config, stage.steps, before),
         "bytes": _bytes(model, stage, taken),
     }  # fmt: skip

@@ -51,8 +51,8 @@ class Drawing:
         alone: bool,
     ) -> None:
         self.model, self.wanted, self.scorer = model, wanted, scorer
-        self.encoded, self.features = encoded.rows, rows.features
-        self.rows = _as_encoded(rows, encoded.rows)
+        self.encoded, self.features = list(encoded.rows), rows.features  # each is read often
+        self.rows = _as_encoded(rows, self.encoded)
         self.name, self.seed, self.unit = name, seed, unit
         self.most, self.alone = most, alone
         self.device = next(model.parameters()).device
@@ -103,11 +103,11 @@ class Drawing:
 
     def _pictures(self, rows: Sequence[EncodedRow]) -> Tensor:
         """The tower's features of the rows' pictures in order, each encoded once."""
-        every = [picture for row in rows for picture in row.pictures]
-        places = {key: i for i, key in enumerate(dict.fromkeys(map(key_of, every)))}
-        distinct = {key_of(picture): picture for picture in every}
-        features = picture_features(self.model, [distinct[key] for key in places])
-        return features[torch.tensor([places[key_of(p)] for p in every], device=features.device)]
+        every = [(key_of(picture), picture) for row in rows for picture in row.pictures]
+        distinct = dict(every)
+        features = picture_features(self.model, [*distinct.values()])
+        places = {key: i for i, key in enumerate(distinct)}
+        return features[torch.tensor([places[key] for key, _ in every], device=features.device)]
 
     def _seeds(self, unit: Unit) -> Iterator[list[int]]:
         before: Counter[Any] = Counter()

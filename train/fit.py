@@ -3,7 +3,6 @@
 import logging
 import warnings
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from data.encoded import EncodedSet
 from data.lexicon import WORDS
 from data.policy import Policy
 from data.prepared import cache_folder
-from data.preparing import encoded_set
 from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
@@ -32,10 +30,10 @@ from train.clock import Clock
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
 from train.progress import Progress
-from train.rows import loader, stage_rows
+from train.rows import encoded_rows, loader, stage_rows
 from train.sample import sample
 from train.stage import Stage
-from train.units import check_apart, check_one_person
+from train.units import check_bounded
 
 
 def fit(
@@ -63,24 +61,11 @@ def fit(
     if "lora" in stage.train:
         lora.attach(model.language_model, **configured.lora_settings(config.model))
     rows = _rows(config, stage, run, splits, policy)
-    encoded = processes.first_before_others(
-        partial(
-            encoded_set,
-            rows,
-            model.parts.encoder,
-            max_length=config.data.max_length_tokens,
-            max_rejects=config.data.max_rejects,
-            rejects=run.private / f"rejects-{name}.jsonl",
-            cache=cache_folder(config),
-        )
-    )
+    encoded = encoded_rows(config, name, run, rows, model.parts.encoder)
     processes.by_first(lambda: _note_people(config, name, run, splits, encoded))
     held = None
     if private:  # a figure of private rows would not be accounted
-        if stage.rows_from is None:  # else looked at as they were drawn
-            check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
-        if config.privacy.unit == "subject":
-            check_one_person(splits[stage.people], rows)
+        check_bounded(config, stage, splits[stage.people], rows, policy)
         module: Stage = _module(config, stage, model, encoded, kind=PrivateStage)
         assert isinstance(module, PrivateStage)
         layers.check(model, without=() if module.features is None else ("tower",))

@@ -5,6 +5,7 @@ would have drawn without the break.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,12 +13,16 @@ from datasets import Dataset
 from torch.utils.data import DataLoader, Sampler
 
 from conf import target
+from conf.schema import Config
 from data.collate import Collator
 from data.consent import check
 from data.encode import Encoder
 from data.encoded import EncodedSet
 from data.policy import Policy
+from data.prepared import cache_folder
+from data.preparing import encoded_set
 from lineage.errors import TactError
+from lineage.run import RunFolder
 from train import processes
 
 
@@ -34,6 +39,25 @@ def stage_rows(
         for shared in rows["shared"]:
             check(shared or {}, policy)
     return rows
+
+
+def encoded_rows(
+    config: Config, name: str, run: RunFolder, rows: Dataset, encoder: Encoder
+) -> EncodedSet:
+    """Stage ``name``'s rows as ids; of several processes the first prepares them for all.
+
+    Raises DataError as ``encoded_set`` does.
+    """
+    prepare = partial(
+        encoded_set,
+        rows,
+        encoder,
+        max_length=config.data.max_length_tokens,
+        max_rejects=config.data.max_rejects,
+        rejects=run.private / f"rejects-{name}.jsonl",
+        cache=cache_folder(config),
+    )
+    return processes.first_before_others(prepare)
 
 
 class StepSampler(Sampler[list[int]]):

@@ -17,8 +17,6 @@ from rich.progress import track
 from conf import compose, rules, target
 from conf.schema import Config
 from data.policy import Policy
-from data.prepared import cache_folder
-from data.preparing import encoded_set
 from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
@@ -27,8 +25,8 @@ from train import accounted, pair_files, processes, stopping
 from train.drawing import Drawing, digest, parts_of
 from train.pairing import Pair
 from train.progress import console
-from train.rows import stage_rows
-from train.units import check_apart, check_one_person, units_of
+from train.rows import encoded_rows, stage_rows
+from train.units import check_bounded, units_of
 
 CHECKED = 4  # units that are drawn and scored once more, alone
 
@@ -47,25 +45,13 @@ def sample(
     folder = processes.by_first(lambda: run.begin(name, trains=[], steps=0, public=public))
     model = configured.finished(config, run, policy, stages=started).to(_device(config))
     rows = stage_rows(stage.rows, splits[stage.people], seed=config.seed, policy=policy)
-    encoded = processes.first_before_others(
-        partial(
-            encoded_set,
-            rows,
-            model.parts.encoder,
-            max_length=config.data.max_length_tokens,
-            max_rejects=config.data.max_rejects,
-            rejects=run.private / f"rejects-{name}.jsonl",
-            cache=cache_folder(config),
-        )
-    )
+    encoded = encoded_rows(config, name, run, rows, model.parts.encoder)
     subjects = set(encoded.subjects)
     note = partial(people.note, run, name, kind=people.STAGE, split=stage.people, people=subjects)
     processes.by_first(note)
     unit = config.privacy.unit if private else "subject"
     if private:
-        check_apart(stage.rows, splits[stage.people], rows, seed=config.seed, policy=policy)
-        if unit == "subject":
-            check_one_person(splits[stage.people], rows)
+        check_bounded(config, stage, splits[stage.people], rows, policy)
     drawing = Drawing(
         model, stage.sample, rows, encoded, name=name, seed=config.seed, unit=unit,
         scorer=target.function(stage.sample.score, where=f"stage.{name}.sample.score"),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from conf.schema import Config, StageConfig
 from data.pictures import key_of, shown_in, undecoded
 from data.policy import Policy
 from lineage.errors import TactError
@@ -30,6 +31,19 @@ def units_of(subjects: Sequence[str], unit: str) -> dict[int, list[int]]:
     for i, name in enumerate(subjects):
         found[number[name]].append(i)
     return found
+
+
+def check_bounded(
+    config: Config, stage: StageConfig, pictures: Dataset, rows: Dataset, policy: Policy
+) -> None:
+    """TactError where a unit has a part in more than its own of a private stage's ``rows``.
+
+    Rows of a stage that drew them were looked at there.
+    """
+    if stage.rows_from is None:
+        check_apart(stage.rows, pictures, rows, seed=config.seed, policy=policy)
+    if config.privacy.unit == "subject":
+        check_one_person(pictures, rows)
 
 
 def check_named(pictures: Dataset, *, split: str) -> None:

@@ -15,6 +15,7 @@ from datasets import Dataset
 from data.dialogues.features import PICTURES
 from data.errors import DataError
 from data.portraits.chunks import CHUNK, chunk_folder, draw_chunks, read_chunk
+from lineage import files
 
 
 def portraits(
@@ -65,8 +66,6 @@ def fingerprint(settings: dict[str, Any]) -> str:
 
 @lru_cache(maxsize=1)
 def _source_digest() -> bytes:
-    digest = hashlib.sha256()
     here = Path(__file__).parent
-    for path in (*sorted(here.glob("*.py")), here / "head.npz", here.parent / "attributes.py"):
-        digest.update(path.read_bytes())
-    return digest.digest()
+    own = sorted(here.glob("*.py"))
+    return files.digest([*own, here / "head.npz", here.parent / "attributes.py"])

@@ -16,7 +16,7 @@ from datasets import Dataset, Features
 
 from data import table_files
 from data.errors import DataError
-from lineage.files import read_json, remove_leftovers, write_json
+from lineage.files import digest, read_json, remove_leftovers, write_json
 
 CHUNK_ROWS = 5000
 FOLDER = "sets"  # below the cache
@@ -63,19 +63,16 @@ def _write(rows: Iterable[Mapping[str, Any]], folder: Path, features: Features) 
 
 
 def _digest(known_by: Sequence[Any]) -> str:
-    digest = hashlib.sha256(_source())
+    found = hashlib.sha256(_source())
     for each in known_by:
         if isinstance(each, Path):
-            found = each.stat()
-            each = [str(each), found.st_size, found.st_mtime_ns]
-        digest.update(json.dumps(each).encode() + b"\n")
-    return digest.hexdigest()[:16]
+            state = each.stat()
+            each = [str(each), state.st_size, state.st_mtime_ns]
+        found.update(json.dumps(each).encode() + b"\n")
+    return found.hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)
 def _source() -> bytes:
     """Hash of the code that makes rows: another code is another table."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.digest()
+    return digest(sorted(Path(__file__).parent.glob("*.py")))
