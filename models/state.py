@@ -7,6 +7,7 @@ the same numbers.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -35,7 +36,9 @@ def write(
         for name, tensor in tensors.items()
         if not name.startswith(ADVERSARIES)
     }
-    files.write_bytes(path, save(kept, dict(sorted(note.items())) if note else None))
+    # One entry: safetensors writes several in an order of its own, another in each process.
+    head = {"note": json.dumps(note, sort_keys=True)} if note else None
+    files.write_bytes(path, save(kept, head))
 
 
 def digest(tensors: Mapping[str, Tensor]) -> bytes:

@@ -22,6 +22,7 @@ from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from lineage.who import exclude
+from models import state
 from privacy import verify
 from train import pair_files
 from train.run import execute
@@ -176,6 +177,13 @@ def test_killed_as_it_draws_it_ends_with_the_same_pairs_and_weights(
     assert told(run) == told(drawn)
     hashes = [[s.weights_sha256 for s in r.finished_stages()] for r in (run, drawn)]
     assert hashes[0] == hashes[1]
+
+
+def test_what_a_file_without_tensors_says_is_one_hash(tmp_path: Path) -> None:
+    note = {"drawn_by": "sample", "of": "weights", "by": "nobody"}
+    for number in range(16):
+        state.write(tmp_path / f"{number}.safetensors", {}, note=note)
+    assert len({file.read_bytes() for file in tmp_path.iterdir()}) == 1
 
 
 def test_somebody_who_is_excluded_goes_from_the_pairs(drawn: RunFolder, tmp_path: Path) -> None:
