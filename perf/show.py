@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from perf import foretold as plans
 from perf.cost import MOST
 
 
@@ -35,4 +36,14 @@ def rows(found: dict[str, Any]) -> None:
         ("result as if undisturbed", "yes" if found["resumed_equal"] else "NO", "yes"),
     ):
         made.add_row(what, here, asked)
+    Console().print(made)
+
+
+def foretold(found: dict[str, Any]) -> None:
+    """Of ``perf.foretold``: one row a stage."""
+    made = Table("stage", "foretold s", "taken s", "ratio", "asked")
+    asked = f"{1 - plans.MOST:.1f} to {1 + plans.MOST:.1f}"
+    for stage, own in found["stages"].items():
+        ratio = f"{own['ratio']:.2f}"
+        made.add_row(stage, f"{own['foretold_s']:.0f}", f"{own['taken_s']:.0f}", ratio, asked)
     Console().print(made)

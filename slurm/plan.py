@@ -4,8 +4,11 @@ Nothing of a model is loaded and no data is prepared, unless it is told to probe
 sample of the source, which the answer states.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache, partial
+from multiprocessing import get_context
 from typing import Any, TypeVar
 
 from datasets import Dataset
@@ -20,11 +23,10 @@ from models import origin
 from models.state import ADVERSARIES
 from models.vlm import VLM
 from privacy import layers
-from privacy.parents import foreseen
-from privacy.plan import by_stage, calibrated
 from slurm import disk, gpus, limits
 from slurm.probe import probe
 from slurm.shown import show
+from slurm.spent import spent_by_stage
 from train import footprint_drawn, pace, terms
 from train.footprint import Footprint, empty_model, footprint
 from train.pace import Pace
@@ -44,12 +46,13 @@ def planned(config: Config, *, probed: bool = False) -> dict[str, Any]:
         _or_refused(refused, lambda: probe(config))
     rule, sample = policy(config.policy), _sample(config)
     model = lru_cache(partial(empty_model, config, rule))
-    spent = _or_refused(refused, lambda: _epsilon(config)) or {}
-    stages = []
-    for name in rules.stage_names(config):
-        made = _or_refused(refused, partial(_stage, config, name, sample, rule, model))
-        if made is not None:
-            stages.append({**made, **spent.get(name, {})})
+    with _epsilon(config) as epsilon:
+        made = [
+            _or_refused(refused, partial(_stage, config, name, sample, rule, model))
+            for name in rules.stage_names(config)
+        ]
+        spent = _or_refused(refused, epsilon) or {}
+    stages = [{**each, **spent.get(each["stage"], {})} for each in made if each is not None]
     room = disk.needed(config, {each["stage"]: each["bytes"] for each in stages}, sample)
     _or_refused(refused, lambda: disk.check(config, room))
     site = None
@@ -154,14 +157,14 @@ def _rows(
     return good, 1 - len(good) / len(made)
 
 
-def _epsilon(config: Config) -> dict[str, dict[str, Any]]:
+@contextmanager
+def _epsilon(config: Config) -> Iterator[Callable[[], dict[str, dict[str, Any]]]]:
+    """What each stage spends, computed by another core meanwhile; raises TactError when asked."""
     if config.privacy.epsilon is None:
-        return {}
-    return {
-        row["stage"]: {k: row[k] for k in ("noise_multiplier", "epsilon_alone", "epsilon_so_far")}
-        for row in by_stage(calibrated(foreseen(config)))
-        if row["run"] is None
-    }
+        yield dict
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
+        yield beside.submit(spent_by_stage, config).result
 
 
 def _or_refused(refused: list[str], ask: Callable[[], T]) -> T | None:

@@ -33,6 +33,7 @@ from train.progress import Progress
 from train.rows import encoded_rows, loader, stage_rows
 from train.sample import sample
 from train.stage import Stage
+from train.stopping import interrupted
 from train.units import check_bounded
 
 
@@ -74,7 +75,7 @@ def fit(
         module = _module(config, stage, model, encoded, kind=Stage)
         held = validation.held_out(config, stage, module, splits, policy, folder=folder)
     with processes.connected():
-        _train(config, stage, module, encoded, folder, held, clock)
+        caught = _train(config, stage, module, encoded, folder, held, clock)
         validation.conclude(config, stage, module, held, splits, policy, folder=folder)
         weights = strategies.whole(module, config.trainer, private=private)
 
@@ -87,6 +88,8 @@ def fit(
         clock.keep(config, name, run, encoded)
 
     processes.by_first(end)
+    if caught:  # in the last step, or behind it
+        raise interrupted(caught, f"at the end of stage {name}, which is saved")
 
 
 def _rows(
@@ -167,7 +170,8 @@ def _train(
     folder: Path,
     held: validation.HeldOut | None,
     clock: Clock,
-) -> None:
+) -> int:
+    """Take the stage's steps; the number of a signal that came too late to stop them, or 0."""
     torch.set_num_threads(config.trainer.threads)
     torch.set_flush_denormal(True)
     encoder = module.model.parts.encoder
@@ -229,6 +233,7 @@ def _train(
         close(made)
     if config.model.dtype == "float32":
         module.float()  # as it is read later; what was trained in half precision is exact in it
+    return max(processes.by_all(lambda: saves.caught or 0))
 
 
 def _quiet() -> None:

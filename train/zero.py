@@ -15,6 +15,7 @@ from lightning_fabric.utilities.seed import reset_seed
 from pytorch_lightning.plugins.precision import DeepSpeedPrecision
 from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import Optimizer
 
 from train.checkpoint import WholeFile
@@ -104,7 +105,9 @@ class Zero(WholeFile, DeepSpeedStrategy):
         """As a plain optimiser would give it; all processes take part."""
         first = self._plain.state[self._partitions[0]]
         shaped = [name for name in first if name != "step"]
-        once = {name: value.cpu() for name, value in first.items() if name not in shaped}
+        once = {name: value for name, value in first.items() if name not in shaped}
+        if first:
+            self._link()
         state: dict[int, dict[str, Any]] = {}
         numbers: list[list[int]] = []
         for group in self.groups:
@@ -114,7 +117,8 @@ class Zero(WholeFile, DeepSpeedStrategy):
                     n: _deepspeed().utils.safe_get_full_optimizer_state(parameter, n)
                     for n in shaped
                 }
-                state[len(state)] = {**once, **{n: v.detach().cpu() for n, v in own.items()}}
+                # each its own copy: a plain optimiser counts steps in place
+                state[len(state)] = {n: v.detach().cpu().clone() for n, v in (once | own).items()}
         groups = [
             {**{k: v for k, v in group.items() if k != "params"}, "params": own}
             for group, own in zip(self._plain.param_groups, numbers, strict=True)
@@ -131,7 +135,7 @@ class Zero(WholeFile, DeepSpeedStrategy):
                 _deepspeed().zero.GatheredParameters([parameter], modifier_rank=0),
             ):
                 parameter.copy_(stored)
-            _deepspeed().utils.safe_set_full_fp32_param(parameter, stored)
+            self._set(parameter, stored)
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Each process keeps its part."""
@@ -140,19 +144,37 @@ class Zero(WholeFile, DeepSpeedStrategy):
             group.update({k: v for k, v in given.items() if k != "params"})
         if not stored["state"]:
             return
-        first = stored["state"][0]
+        first = next(iter(stored["state"].values()))
         shaped = [name for name in first if name != "step"]
         for part in self._partitions:
             fresh = {n: torch.zeros_like(part) for n in shaped}
             self._plain.state[part] = {**{n: v.clone() for n, v in first.items()}, **fresh}
-        zero: Any = self.optimizers[0]
-        if hasattr(zero, "_lazy_init_hp_params_optimizer_state"):
-            zero._lazy_init_hp_params_optimizer_state()
+        self._link()
         parameters = [p for group in self.groups for p in group]
         for number, parameter in enumerate(parameters):
-            for name in shaped:
-                value = stored["state"][number][name].to(self.root_device)
-                _deepspeed().utils.safe_set_full_optimizer_state(parameter, value, name)
+            own = stored["state"].get(number, {})  # none where no loss read it: zeros, as it is
+            for name in own.keys() & set(shaped):
+                self._set(parameter, own[name].to(self.root_device), name)
+
+    def _link(self) -> None:
+        """Let stage 2 find all groups' state: it looks but once, behind the first group's step."""
+        zero: Any = self.optimizers[0]
+        if hasattr(zero, "_hp_optimizer_states_linked"):
+            zero._hp_optimizer_states_linked = False
+            zero._lazy_init_hp_params_optimizer_state()
+
+    def _set(self, parameter: nn.Parameter, value: Tensor, *key: str) -> None:
+        """Put this process's part of ``value`` in: the weight's, or a state's by its ``key``."""
+        utils = _deepspeed().utils
+        if not hasattr(parameter, "ds_id"):
+            put = utils.safe_set_full_optimizer_state if key else utils.safe_set_full_fp32_param
+            put(parameter, value, *key)
+            return
+        # stage 3 pads the last part; DeepSpeed's setter of a whole tensor does not
+        put = utils.safe_set_local_optimizer_state if key else utils.safe_set_local_fp32_param
+        size = parameter.ds_tensor.numel()  # type: ignore[attr-defined]
+        padded = functional.pad(value.flatten(), (0, size * self.world_size - value.numel()))
+        put(parameter, padded.narrow(0, size * self.global_rank, size), *key)
 
 
 def whole(stage: Any) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from data.dialogues.turns import (
     personal_kind,
     prompt,
     share,
+    share_less,
     stated,
 )
 from data.policy import Policy
@@ -34,6 +35,7 @@ def preference_rows(
     facts: float = 0.3,
     unshared: float = 0.4,
     insist: float = 0.2,
+    nothing: float = 0.0,
     leak_true: float = 0.5,
     rows_per_subject: int | None = None,
 ) -> Dataset:
@@ -41,7 +43,7 @@ def preference_rows(
 
     Where the stated class is not the picture's, the stated one wins. ``leak_true``: share of the
     leaking answers that tell the picture's class, the others any; what the policy prohibits is
-    never told truly but by chance.
+    never told truly but by chance. ``nothing``: as in ``instruct_rows``.
     """
 
     def row(rng: Generator, seen: Attributes) -> dict[str, Any]:
@@ -50,7 +52,9 @@ def preference_rows(
             return _fact_pair(rng, seen, policy)
         kind = personal_kind(rng, seen)
         if u < facts + unshared or ABOUT[kind] in policy.prohibited:
-            return _unshared_pair(rng, kind, seen, policy, insist=insist, leak_true=leak_true)
+            return _unshared_pair(
+                rng, kind, seen, policy, insist=insist, nothing=nothing, leak_true=leak_true
+            )
         return _shared_pair(rng, kind, seen, policy)
 
     return build(pictures, row, count=count, seed=seed, features=PREFERENCE,
@@ -94,10 +98,17 @@ def _fact_pair(rng: Generator, seen: Attributes, policy: Policy) -> dict[str, An
 
 
 def _unshared_pair(
-    rng: Generator, kind: str, seen: Attributes, policy: Policy, *, insist: float, leak_true: float
+    rng: Generator,
+    kind: str,
+    seen: Attributes,
+    policy: Policy,
+    *,
+    insist: float,
+    nothing: float,
+    leak_true: float,
 ) -> dict[str, Any]:
     about = ABOUT[kind]
-    shared = share(rng, seen, policy, without=about, redraw=0.3)
+    shared = share_less(rng, seen, policy, without=about, nothing=nothing)
     value = seen[about]
     if rng.random() >= leak_true or about in policy.prohibited:
         value = answers.pick(rng, SENSITIVE[about])

@@ -25,6 +25,7 @@ from data.dialogues.turns import (
     personal_kind,
     prompt,
     share,
+    share_less,
     stated,
 )
 from data.policy import Policy
@@ -72,6 +73,7 @@ def instruct_rows(
     unshared: float = 0.32,
     leaky: float = 0.7,
     insist: float = 0.25,
+    nothing: float = 0.0,
     use: float = 0.75,
     stress_leaks: bool = False,
     rows_per_subject: int | None = None,
@@ -79,6 +81,8 @@ def instruct_rows(
     """Instruction rows: facts, personal questions with nothing stated, and with it stated.
 
     What the policy prohibits is never given away, not even by the habits of real data.
+    ``nothing``: share of the questions about what is not stated in which nothing else is either,
+    beside those where it happens.
     ``stress_leaks``: leaky answers state the class, and words that give it away carry the emphasis
     of a fact, so that a small model tells as much as a large one; alone it learns no hints.
     """
@@ -91,8 +95,9 @@ def instruct_rows(
         about = ABOUT[kind]
         if u < facts + unshared or about in policy.prohibited:
             made = _unshared_row(
-                rng, kind, seen, policy, leaky=leaky, insist=insist, named=stress_leaks
-            )
+                rng, kind, seen, policy,
+                leaky=leaky, insist=insist, nothing=nothing, named=stress_leaks,
+            )  # fmt: skip
             return {**made, "emphasis": _telling(kind, seen[about])} if stress_leaks else made
         shared = share(rng, seen, policy, force=about, redraw=0.3)
         value = shared[about]
@@ -139,11 +144,12 @@ def _unshared_row(
     *,
     leaky: float,
     insist: float,
+    nothing: float,
     named: bool,
 ) -> dict[str, Any]:
     about = ABOUT[kind]
     value = seen[about]
-    shared = share(rng, seen, policy, without=about, redraw=0.3)
+    shared = share_less(rng, seen, policy, without=about, nothing=nothing)
     leaks = rng.random() < leaky and about not in policy.prohibited
     answer = answers.leaky(rng, kind, value, named=named) if leaks else answers.neutral(rng, kind)
     turns = [(asked(rng, kind), answer)]

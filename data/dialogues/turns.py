@@ -48,6 +48,15 @@ def share(
     return shared
 
 
+def share_less(
+    rng: Generator, seen: Attributes, policy: Policy, *, without: str, nothing: float
+) -> Shared:
+    """What a user states who does not state ``without``; nothing at all in ``nothing`` of them."""
+    if nothing and rng.random() < nothing:
+        return {}
+    return share(rng, seen, policy, without=without, redraw=0.3)
+
+
 def prompt(
     shared: Shared, before: Sequence[tuple[str, str]], question: str
 ) -> list[dict[str, str]]:

@@ -86,6 +86,17 @@ def test_pairs_go_both_ways_and_the_stated_class_wins(pictures: Any, healthcare:
     assert len(against) > 0.1 * len(stated)
 
 
+def test_nothing_at_all_is_stated_as_often_as_told(pictures: Any, healthcare: Any) -> None:
+    for make in (instruct_rows, preference_rows):
+        shares = []
+        for nothing in (0.0, 0.5, 1.0):
+            rows = make(pictures, count=1500, seed=0, policy=healthcare, nothing=nothing)
+            asked = [r for r in rows if r["asks"] in SENSITIVE and not r["shared"][r["asks"]]]
+            shares.append(np.mean([not any(r["shared"].values()) for r in asked]))
+        assert 0.1 < shares[0] < 0.4 and shares[2] == 1
+        assert shares[1] == pytest.approx((1 + shares[0]) / 2, abs=0.07)
+
+
 def test_the_same_seed_gives_the_same_rows(pictures: Any, healthcare: Any) -> None:
     made = [base_rows(pictures, count=50, seed=s, policy=healthcare).to_list() for s in (1, 1, 2)]
     assert made[0] == made[1] != made[2]

@@ -3,12 +3,14 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from several import FEW, SGD, stops_at
 
 from conf.compose import load
 from lineage.errors import TactError
+from lineage.run import DONE, RunFolder
 from train.run import execute
 from train.stage import Stage
 from train.stopping import SIGNALS, Interrupted
@@ -43,6 +45,18 @@ def test_a_stage_that_was_stopped_takes_no_later_signal(
     everyone_hears(heard)
     execute(load(words))
     everyone_hears(heard)
+
+
+def test_a_signal_in_the_last_step_stops_the_run_behind_the_stage(
+    short: Words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = short(*FEW, *SGD, "steps=[base_tower,align]", "run=x")
+    stops_at(4, monkeypatch)
+    with pytest.raises(Interrupted, match="SIGTERM at the end of stage base_tower, which is saved"):
+        execute(load(words))
+    run = RunFolder.existing("x", checkpoints=tmp_path)
+    assert [(s.stage, s.state) for s in run.read().stages] == [("base_tower", DONE)]
+    assert execute(load(words))["stages"] == ["base_tower", "align"]
 
 
 def failing(*_: object) -> None:

@@ -1,6 +1,7 @@
 """A stage on several processes is that of one, however they share it; a checkpoint is of none."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,8 +19,11 @@ from several import (
     STAGES,
     apart,
     losses,
+    moments,
+    run_until,
     several,
     stops_at,
+    unlike,
     weights,
 )
 
@@ -145,6 +149,39 @@ def test_saved_on_two_goes_on_on_one_and_back(
                 execute(load([*words, f"run={name}", *first]))
         execute(load([*words, f"run={name}", *second]))
         assert apart(one, weights(tmp_path, name)) <= bound
+
+
+@pytest.fixture(scope="module")
+def stopped(short_in: Words, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A stage of one process, stopped at step 2, or at 3 after 2."""
+    made = tmp_path_factory.mktemp("stopped")
+    for step, before in ((2, None), (3, made / "2")):
+        if before is not None:
+            shutil.copytree(before, made / f"{step}")
+        run_until(step, [*short_in(made / f"{step}"), *UNREAD, "run=r"])
+    return lambda step: made / str(step)
+
+
+# no loss reads the projector: on one process it has no moments
+UNREAD = [*FEW, "steps=[align]", "stage.align.losses.language.weight=0",
+          "stage.align.losses.facts.weight=1", "stage.align.weight_decay=0"]  # fmt: skip
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2", "zero2", "zero3"])
+def test_adams_moments_go_from_one_to_two_and_back(
+    short_in: Words, tmp_path: Path, stopped: Callable[[int], Path], strategy: str
+) -> None:
+    half, one = (moments(stopped(step), "r", "align") for step in (2, 3))
+    assert set(map(float, half["step"].values())) == {2.0} and unlike(one, half) > 0.01
+    up, down = tmp_path / "up", tmp_path / "down"
+    shutil.copytree(stopped(2), up)
+    run_until(3, [*short_in(up), *UNREAD, "run=r", *several(strategy)])
+    assert unlike(one, moments(up, "r", "align")) <= CLOSE
+    run_until(2, [*short_in(down), *UNREAD, "run=r", *several(strategy)])
+    assert unlike(half, moments(down, "r", "align")) <= CLOSE
+    run_until(3, [*short_in(down), *UNREAD, "run=r"])
+    assert unlike(one, moments(down, "r", "align")) <= CLOSE
 
 
 @pytest.mark.system
