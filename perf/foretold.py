@@ -40,11 +40,17 @@ def measure(*, experiment: str) -> dict[str, Any]:
 
 
 def _seconds(words: list[str], *, by: str | None = None) -> dict[str, float]:
-    """What a plan says of each stage; TactError where it is not by the run ``by``."""
+    """What a plan says of each stage; all that it took, where the record is by the run ``by``.
+
+    TactError where it is not.
+    """
     stages = json.loads(_run(["-m", "slurm", "plan", *words, "json=true"]))["stages"]
     if by is not None and any(each["time"]["run"] != by for each in stages):
         raise TactError(f"the plan is not by run={by}: some stage has too few steps to tell")
-    return {each["stage"]: each["time"]["seconds"] for each in stages}
+    times = {each["stage"]: each["time"] for each in stages}
+    if by is None:
+        return {stage: time["seconds"] for stage, time in times.items()}
+    return {stage: time["seconds"] + time["prepare_s"] for stage, time in times.items()}
 
 
 def _run(words: list[str]) -> str:

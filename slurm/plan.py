@@ -121,8 +121,8 @@ def _time(config: Config, steps: int, before: Pace | None) -> dict[str, Any] | N
         return None
     machine = f"{before.machine['cpu']}, {before.machine['cores']} cores"
     jobs = limits.jobs(config.site, before, steps) if config.site.scheduler == "slurm" else 1
-    return {"seconds": before.seconds(steps), "run": before.run, "ended": before.ended,
-            "machine": machine, "jobs": jobs}  # fmt: skip
+    return {"seconds": before.seconds(steps), "prepare_s": before.prepare_s, "run": before.run,
+            "ended": before.ended, "machine": machine, "jobs": jobs}  # fmt: skip
 
 
 def _bytes(model: VLM, stage: StageConfig, taken: Footprint) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """How long a stage takes, step by step and around its steps."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytorch_lightning as pl
 
@@ -19,6 +21,7 @@ class Clock(AfterStep):
     def __init__(self) -> None:
         self.made = time.monotonic()
         self.steps = 0
+        self.prepare_s = 0.0
         self.first = self.last = self.made  # when the first and the last step ended
 
     def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -26,6 +29,13 @@ class Clock(AfterStep):
         self.last = time.monotonic()
         self.first = self.last if self.steps == 0 else self.first
         self.steps += 1
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Within, what is done stays in the cache."""
+        began = time.monotonic()
+        yield
+        self.prepare_s += time.monotonic() - began
 
     def keep(self, config: Config, name: str, run: RunFolder, encoded: EncodedSet) -> None:
         """Record the stage's pace, where there were steps enough to tell it."""
@@ -38,5 +48,6 @@ class Clock(AfterStep):
             run=run.name, ended=now(), machine=provenance.machine(),
             rows=rows, rejects=encoded.rejected / rows,
             longest_tokens=encoded.longest,
-            around_s=total_s - self.steps * step_s, step_s=step_s,
+            around_s=total_s - self.prepare_s - self.steps * step_s, step_s=step_s,
+            prepare_s=self.prepare_s,
         ))  # fmt: skip

@@ -62,7 +62,8 @@ def fit(
     if "lora" in stage.train:
         lora.attach(model.language_model, **configured.lora_settings(config.model))
     rows = _rows(config, stage, run, splits, policy)
-    encoded = encoded_rows(config, name, run, rows, model.parts.encoder)
+    with clock.preparing():
+        encoded = encoded_rows(config, name, run, rows, model.parts.encoder)
     processes.by_first(lambda: _note_people(config, name, run, splits, encoded))
     held = None
     if private:  # a figure of private rows would not be accounted

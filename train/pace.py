@@ -37,9 +37,10 @@ class Pace:
     longest_tokens: int
     around_s: float  # all but the steps: model, rows, features, validation, weights
     step_s: float  # mean of the steps but the first, checkpoints included
+    prepare_s: float = 0.0  # encoding the rows, which the cache keeps; in neither of the two
 
     def seconds(self, steps: int) -> float:
-        """What the stage takes with so many steps."""
+        """What the stage takes with so many steps, once its rows are in the cache."""
         return self.around_s + steps * self.step_s
 
 
