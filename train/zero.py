@@ -153,7 +153,7 @@ class Zero(WholeFile, DeepSpeedStrategy):
         parameters = [p for group in self.groups for p in group]
         for number, parameter in enumerate(parameters):
             own = stored["state"].get(number, {})  # none where no loss read it: zeros, as it is
-            for name in own.keys() & set(shaped):
+            for name in filter(own.__contains__, shaped):
                 self._set(parameter, own[name].to(self.root_device), name)
 
     def _link(self) -> None:
