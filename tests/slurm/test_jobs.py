@@ -137,7 +137,7 @@ def test_signals_before_training_and_twice_in_it_change_nothing(
 ) -> None:
     jobs = desk.submit("signalled")
     tell = ["scancel", "--batch", "--signal=USR1"]
-    wait(lambda: desk.state(jobs[0]) == "RUNNING", why=lambda: desk.status("signalled"))
+    wait(lambda: desk.cluster.listens(jobs[0]), why=lambda: desk.status("signalled"))
     desk.cluster.run(*tell, jobs[0])
     desk.trains("signalled", jobs[1])
     desk.cluster.run(*tell, jobs[1])

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGES = (
@@ -159,6 +160,11 @@ class Cluster:
         self.run(*change, "state=down", "reason=test")
         subprocess.run([*change, "state=resume"], env=self.environment, check=False)
 
+    def listens(self, job: str) -> bool:
+        """Whether the job's script has a trap for USR1: a signal before is lost, or ends it."""
+        script = f"job{int(job):05d}/slurm_script"
+        return any(_catches(pid, signal.SIGUSR1) for pid in _pids() if script in _command(pid))
+
     def log(self) -> str:
         """The ends of the daemons' logs."""
         logs = sorted((self.desk / "log").glob("*.log"))
@@ -190,6 +196,26 @@ def _free_ports(count: int) -> list[int]:
 
 def _host() -> str:
     return platform.node().partition(".")[0]
+
+
+def _pids() -> Iterator[int]:
+    return (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def _catches(pid: int, number: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    caught = int(status.partition("\nSigCgt:")[2].split()[0], 16)
+    return bool(caught >> (number - 1) & 1)
 
 
 def _alive(pid: int) -> bool:
