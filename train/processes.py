@@ -138,7 +138,7 @@ def tell(value: Any) -> None:
 def hear(value: Any = None) -> Any:
     """What the first process tells."""
     said = [value]
-    with _connected():
+    with _collective():
         dist.broadcast_object_list(said, src=0)
     return said[0]
 
@@ -181,7 +181,7 @@ def by_all(work: Callable[[], T]) -> list[T]:
     except Exception as error:
         failed = error
     every: list[Any] = [None] * world()
-    with _connected():
+    with _collective():
         dist.all_gather_object(every, (made, failed and _reason(failed)))
     if failed is not None:
         raise failed
@@ -194,7 +194,7 @@ def by_all(work: Callable[[], T]) -> list[T]:
 def add_up(tensors: Mapping[str, Tensor]) -> None:
     """Each tensor's sum over the processes, in place; whole on the first one alone."""
     if world() > 1:
-        with _connected():
+        with _collective():
             for _, tensor in sorted(tensors.items()):
                 dist.reduce(tensor, dst=0)
 
@@ -202,7 +202,7 @@ def add_up(tensors: Mapping[str, Tensor]) -> None:
 def spread(tensors: Mapping[str, Tensor]) -> None:
     """The first process's tensors, in place on all."""
     if world() > 1:
-        with _connected():
+        with _collective():
             for _, tensor in sorted(tensors.items()):
                 dist.broadcast(tensor, src=0)
 
@@ -212,7 +212,7 @@ def mean(tensor: Tensor) -> Tensor:
     if world() == 1:
         return tensor.detach()
     total = tensor.detach().clone()
-    with _connected():
+    with _collective():
         dist.all_reduce(total)
     return total / world()
 
@@ -262,7 +262,8 @@ def _all_live(children: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 @contextmanager
-def _connected() -> Iterator[None]:
+def _collective() -> Iterator[None]:
+    """``connected`` around a collective alone, where no other RuntimeError can be."""
     try:
         yield
     except RuntimeError as error:

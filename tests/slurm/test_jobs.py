@@ -152,8 +152,8 @@ def test_preempted_its_node_down_and_requeued_changes_nothing(
 ) -> None:
     jobs = desk.submit("preempted")
     desk.trains("preempted", jobs[1])
-    urgent = ["sbatch", "--parsable", "-p", "high", "-N2", "--exclusive", "--wrap", "sleep 1"]
-    other = desk.cluster.run(*urgent).strip()
+    urgent = ["sbatch", "--parsable", "--partition=high", "--nodes=2", "--exclusive"]
+    other = desk.cluster.run(*urgent, "--output=/dev/null", "--wrap", "sleep 1").strip()
     wait(lambda: not desk.state(other), why=lambda: desk.status("preempted"))
     desk.trains("preempted", jobs[1])
     node = desk.cluster.run("squeue", "--noheader", "--format=%N", "--jobs", jobs[1]).strip()
