@@ -48,8 +48,8 @@ def show(found: Mapping[str, Any]) -> None:
 def _of(stage: Mapping[str, Any]) -> str:
     """What a stage's time and its share of bad rows rest on."""
     found = stage["time"]
-    if not stage["steps"]:
-        return f"{stage['stage']}: it draws and does not train; its time is not foreseen"
+    if found is None and not stage["steps"]:
+        return f"{stage['stage']}: bad rows as sampled; its time is known once it was drawn"
     if found is None:
         return f"{stage['stage']}: bad rows as sampled; probe=true tells its time"
     said = f"{stage['stage']}: time and bad rows as in run {found['run']} ({found['machine']})"

@@ -26,6 +26,10 @@ class Clock(AfterStep):
 
     def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note a step."""
+        self.tick()
+
+    def tick(self) -> None:
+        """A step, or a part of what is drawn, has ended now."""
         self.last = time.monotonic()
         self.first = self.last if self.steps == 0 else self.first
         self.steps += 1
@@ -37,8 +41,13 @@ class Clock(AfterStep):
         yield
         self.prepare_s += time.monotonic() - began
 
-    def keep(self, config: Config, name: str, run: RunFolder, encoded: EncodedSet) -> None:
-        """Record the stage's pace, where there were steps enough to tell it."""
+    def keep(
+        self, config: Config, name: str, run: RunFolder, encoded: EncodedSet, *, parts: int = 0
+    ) -> None:
+        """Record the stage's pace, where there were steps enough to tell it.
+
+        ``parts``: of a stage that draws, of which some may have been there already.
+        """
         if self.steps < LEAST_STEPS:
             return
         step_s = (self.last - self.first) / (self.steps - 1)
@@ -49,5 +58,5 @@ class Clock(AfterStep):
             rows=rows, rejects=encoded.rejected / rows,
             longest_tokens=encoded.longest,
             around_s=total_s - self.prepare_s - self.steps * step_s, step_s=step_s,
-            prepare_s=self.prepare_s,
+            prepare_s=self.prepare_s, parts=parts,
         ))  # fmt: skip

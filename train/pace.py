@@ -36,12 +36,13 @@ class Pace:
     rejects: float  # share of the rows
     longest_tokens: int
     around_s: float  # all but the steps: model, rows, features, validation, weights
-    step_s: float  # mean of the steps but the first, checkpoints included
+    step_s: float  # mean of the steps, or parts, but the first, checkpoints included
     prepare_s: float = 0.0  # encoding the rows, which the cache keeps; in neither of the two
+    parts: int = 0  # in place of steps, where the stage draws: so many by each process
 
     def seconds(self, steps: int) -> float:
         """What the stage takes with so many steps, once its rows are in the cache."""
-        return self.around_s + steps * self.step_s
+        return self.around_s + (self.parts or steps) * self.step_s
 
 
 def keep(config: Config, name: str, pace: Pace) -> None:

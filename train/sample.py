@@ -5,6 +5,7 @@ each unit is drawn, scored and paired alone, so that its pairs are a function of
 public data, and of weights that the ledger accounts for. Adding a person changes nobody's pairs.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -22,6 +23,7 @@ from lineage.errors import TactError
 from lineage.run import RunFolder
 from models import configured, state
 from train import accounted, pair_files, processes, stopping
+from train.clock import Clock
 from train.drawing import Drawing, digest, parts_of
 from train.pairing import Pair
 from train.progress import console
@@ -40,12 +42,14 @@ def sample(
     """
     stage, private = config.stage[name], rules.is_private(config, config.stage[name])
     assert stage.sample is not None
+    clock = Clock()
     started = [*run.finished_stages()]
     public = rules.is_public(config, stage)
     folder = processes.by_first(lambda: run.begin(name, trains=[], steps=0, public=public))
     model = configured.finished(config, run, policy, stages=started).to(_device(config))
     rows = stage_rows(stage.rows, splits[stage.people], seed=config.seed, policy=policy)
-    encoded = encoded_rows(config, name, run, rows, model.parts.encoder)
+    with clock.preparing():
+        encoded = encoded_rows(config, name, run, rows, model.parts.encoder)
     subjects = set(encoded.subjects)
     note = partial(people.note, run, name, kind=people.STAGE, split=stage.people, people=subjects)
     processes.by_first(note)
@@ -63,7 +67,7 @@ def sample(
             "rows": digest(encoded)}  # fmt: skip
     processes.by_first(lambda: pair_files.begin(run, name, plan=plan))
     shown = config.trainer.progress and processes.rank() == 0
-    caught = processes.by_all(lambda: _draw(config, run, name, drawing, parts, shown=shown))
+    caught = processes.by_all(lambda: _draw(config, run, name, drawing, parts, clock, shown=shown))
     if number := max(caught):
         raise stopping.interrupted(number, "between two parts, those that are drawn are saved")
 
@@ -77,6 +81,7 @@ def sample(
         run.end(name)
         if private:
             accounted.close(run, name)
+        clock.keep(config, name, run, encoded, parts=math.ceil(len(parts) / processes.world()))
         if shown:  # how many pairs private people have is a figure of theirs
             said = "done" if private else f"{kept} pairs of {len(encoded.rows)} rows"
             console.print(f"{folder.name}: {said}")
@@ -90,6 +95,7 @@ def _draw(
     name: str,
     drawing: Drawing,
     parts: Sequence[Sequence[Sequence[int]]],
+    clock: Clock,
     *,
     shown: bool,
 ) -> int:
@@ -108,6 +114,7 @@ def _draw(
             found = drawing.pairs(parts[number], said)
             path = pair_files.part(run, name, number)
             pair_files.write(path, drawing.rows, found, drawing.features)
+            clock.tick()
             if caught():
                 break
         return caught()

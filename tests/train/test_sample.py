@@ -15,6 +15,7 @@ import pytest
 import scorers
 from datasets import Dataset
 
+from conf import compose
 from conf.compose import ConfigError, load
 from data import prepared
 from export.run import export
@@ -24,7 +25,8 @@ from lineage.run import RunFolder
 from lineage.who import exclude
 from models import state
 from privacy import verify
-from train import pair_files
+from slurm.plan import planned
+from train import pace, pair_files
 from train.run import execute
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +71,17 @@ def heir(parent: RunFolder, folder: Path) -> RunFolder:
 
 def told(run: RunFolder) -> list[Any]:
     return [row for row in pairs_of(run)]
+
+
+def test_what_drawing_took_is_what_a_plan_foresees(drawn: RunFolder) -> None:
+    config = compose.from_yaml(drawn.path / "config.yaml")
+    config.json = True
+    found = pace.known(config, "sample")
+    assert found is not None and found.run == "drawn"
+    assert found.parts == len(list(drawn.private.glob("pairs-sample/part-*"))) > 1
+    assert found.step_s > 0
+    (sample,) = [s for s in planned(config)["stages"] if s["stage"] == "sample"]
+    assert sample["time"]["seconds"] == found.around_s + found.parts * found.step_s
 
 
 def test_pairs_are_trls_rows_of_the_splits_people_for_the_owner_alone(
