@@ -40,7 +40,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
 JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
+{accounting}
 JobCompType=jobcomp/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
@@ -65,6 +65,8 @@ PartitionName=lab Nodes={first} DefaultTime=10 MaxTime=30 PriorityTier=1 AllowAc
 
 class Cluster:
     """The daemons and their folder; ``start`` and ``stop`` them."""
+
+    accounting = "AccountingStorageType=accounting_storage/none"
 
     def __init__(self, folder: Path, *, most_jobs: int = MOST_JOBS) -> None:
         self.root, self.desk = folder / "root", folder / "desk"
@@ -91,22 +93,26 @@ class Cluster:
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def install(self) -> None:
+    def install(self, packages: str = PACKAGES) -> None:
         """Unpack the packages into the folder; nothing of the system is changed."""
-        self.root.mkdir(parents=True)
-        fetch = ["apt-get", "download", *PACKAGES.split()]
+        self.root.mkdir(parents=True, exist_ok=True)
+        fetch = ["apt-get", "download", *packages.split()]
         got = subprocess.run(fetch, cwd=self.root, capture_output=True, check=False)
         if got.returncode:  # a fresh machine has no lists of packages yet
             subprocess.run(["apt-get", "update"], check=True, capture_output=True)
             subprocess.run(fetch, cwd=self.root, check=True, capture_output=True)
         for package in self.root.glob("*.deb"):
             subprocess.run(["dpkg", "-x", package, self.root], check=True)
+        for program in self.root.glob("usr/*bin/*-wlm"):  # a daemon asks by its name what it is
+            plain = program.with_name(program.name.removesuffix("-wlm"))
+            if not plain.exists():
+                plain.symlink_to(program.name)
 
     def start(self) -> None:
         """Start munge, the controller and both nodes; wait until these are idle."""
         for name in ("state", "log", "run", *(f"spool/{node}" for node in NODES)):
             (self.desk / name).mkdir(parents=True)
-        port, *own = _free_ports(1 + len(NODES))
+        port, *own = free_ports(1 + len(NODES))
         nodes = "\n".join(
             f"NodeName={node} NodeHostname={_host()} NodeAddr=127.0.0.1 Port={port} CPUs=2 "
             "RealMemory=4000 State=UNKNOWN"
@@ -115,7 +121,7 @@ class Cluster:
         (self.desk / "slurm.conf").write_text(
             CONF.format(host=_host(), port=port, library=self.library, desk=self.desk,
                         user=getpass.getuser(), nodes=nodes, first=NODES[0],
-                        most_jobs=self.most_jobs)
+                        most_jobs=self.most_jobs, accounting=self.accounting)
         )  # fmt: skip
         if not any(Path("/sys/fs/cgroup").glob("*")):
             (self.desk / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
@@ -128,14 +134,18 @@ class Cluster:
             f"--pid-file={run}/munged.pid", f"--log-file={self.desk}/log/munged.log",
             f"--seed-file={run}/munged.seed",
         )  # fmt: skip
+        self.start_accounts()
         self.start_controller()
         for node in NODES:
-            self.run("slurmd-wlm", "-d", f"{self.root}/usr/sbin/slurmstepd-wlm", "-N", node)
+            self.run("slurmd", "-d", f"{self.root}/usr/sbin/slurmstepd", "-N", node)
         self.wait_idle()
+
+    def start_accounts(self) -> None:
+        """Start what keeps accounts: nothing does."""
 
     def start_controller(self) -> None:
         """Start ``slurmctld``; it goes on from its state folder."""
-        self.run("slurmctld-wlm")
+        self.run("slurmctld")
 
     def stop_controller(self) -> None:
         """Stop ``slurmctld``; jobs go on."""
@@ -184,7 +194,8 @@ class Cluster:
             time.sleep(0.05)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens at."""
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
