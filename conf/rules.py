@@ -42,9 +42,9 @@ def problems(config: Config) -> Iterator[str]:
     yield from _site(config.site)
     yield from export_problems(config)
     if config.privacy.epsilon is not None:
-        trained = [name for name in stage_names(config) if name in config.stage]
-        private = [name for name in trained if is_private(config, config.stage[name])]
-        yield from privacy.of_config(config, private)
+        there = [name for name in stage_names(config) if name in config.stage]
+        kept = [name for name in there if is_private(config, config.stage[name])]
+        yield from privacy.of_config(config, private=kept)
 
 
 def stage_names(config: Config) -> list[str]:
