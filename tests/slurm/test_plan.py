@@ -94,4 +94,5 @@ def test_a_stage_that_draws_has_memory_and_costs_no_epsilon(
         for k in (2, 8)
     )
     assert 2**20 < few["memory"]["weights"] < few["memory"]["peak"] < many["memory"]["peak"]
-    assert "draws and does not train" in capsys.readouterr().out and found["refused"] == []
+    said = "its time is known once it was drawn"
+    assert said in capsys.readouterr().out and found["refused"] == []
