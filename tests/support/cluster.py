@@ -103,6 +103,7 @@ class Cluster:
             subprocess.run(fetch, cwd=self.root, check=True, capture_output=True)
         for package in self.root.glob("*.deb"):
             subprocess.run(["dpkg", "-x", package, self.root], check=True)
+            package.unlink()
         for program in self.root.glob("usr/*bin/*-wlm"):  # a daemon asks by its name what it is
             plain = program.with_name(program.name.removesuffix("-wlm"))
             if not plain.exists():
