@@ -10,7 +10,7 @@ from cluster import START_S, Cluster, free_ports
 
 PACKAGES = (
     "slurmdbd slurm-wlm-mysql-plugin libmariadb3 mariadb-common mariadb-server-core libaio1 "
-    "liburing2"
+    "liburing2 libnuma1"
 )
 CONF = """
 AuthType=auth/munge
