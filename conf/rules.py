@@ -27,24 +27,22 @@ def problems(config: Config) -> Iterator[str]:
     """One message for each thing that is wrong, each with key, value and fix."""
     yield from _interface(config)
     yield from _steps(config)
-    for name in stage_names(config):
-        if name in config.stage:
-            stage = config.stage[name]
-            yield from _people(name, stage, config)
-            if stage.sample is not None:
-                yield from sampling.of_stage(name, stage)
-                continue
-            yield from _stage(name, stage)
-            yield from sampling.of_user(name, stage, config)
-            private = is_private(config, stage)
-            yield from devices.of_stage(name, stage, config, private=private)
+    known = [name for name in stage_names(config) if name in config.stage]
+    private = [name for name in known if is_private(config, config.stage[name])]
+    for name in known:
+        stage = config.stage[name]
+        yield from _people(name, stage, config)
+        if stage.sample is not None:
+            yield from sampling.of_stage(name, stage)
+            continue
+        yield from _stage(name, stage)
+        yield from sampling.of_user(name, stage, config)
+        yield from devices.of_stage(name, stage, config, private=name in private)
     yield from _model(config)
     yield from _site(config.site)
     yield from export_problems(config)
     if config.privacy.epsilon is not None:
-        there = [name for name in stage_names(config) if name in config.stage]
-        kept = [name for name in there if is_private(config, config.stage[name])]
-        yield from privacy.of_config(config, private=kept)
+        yield from privacy.of_config(config, private)
 
 
 def stage_names(config: Config) -> list[str]:

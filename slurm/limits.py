@@ -78,7 +78,7 @@ def work_s(site: SiteConfig) -> float:
 def jobs(site: SiteConfig, found: Pace, steps: int) -> int:
     """How many times a stage's job would be started, requeued as each time is over."""
     each = work_s(site) - found.around_s
-    return max(1, math.ceil((found.parts or steps) * found.step_s / each)) if each > 0 else 0
+    return max(1, math.ceil(found.steps_s(steps) / each)) if each > 0 else 0
 
 
 def of_site(config: Config, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -42,7 +42,11 @@ class Pace:
 
     def seconds(self, steps: int) -> float:
         """What the stage takes with so many steps, once its rows are in the cache."""
-        return self.around_s + (self.parts or steps) * self.step_s
+        return self.around_s + self.steps_s(steps)
+
+    def steps_s(self, steps: int) -> float:
+        """What so many steps take of that, or its parts."""
+        return (self.parts or steps) * self.step_s
 
 
 def keep(config: Config, name: str, pace: Pace) -> None:

@@ -11,9 +11,7 @@ from lineage.place import CHECKOUT
 @pytest.fixture(scope="module")
 def on_cluster(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster, whose commands this process finds for as long as a file of tests runs."""
-    with pytest.MonkeyPatch.context() as here:
-        for name in ("PATH", "SLURM_CONF", "LD_LIBRARY_PATH"):
-            here.setenv(name, cluster.environment[name])
+    with cluster.on_path() as here:
         here.setenv("PYTHONPATH", str(CHECKOUT))
         here.setenv("OMP_NUM_THREADS", "1")
         yield cluster

@@ -25,9 +25,7 @@ def accounting(on_cluster: Cluster, tmp_path: Path) -> Iterator[Accounting]:
     made.install(PACKAGES)
     try:
         made.start()
-        with pytest.MonkeyPatch.context() as here:
-            for name in ("PATH", "SLURM_CONF", "LD_LIBRARY_PATH", "MYSQL_UNIX_PORT"):
-                here.setenv(name, made.environment[name])
+        with made.on_path():
             yield made
     finally:
         made.stop()

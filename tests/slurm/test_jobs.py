@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, wait
 
 from conf.compose import load
 from lineage import provenance
@@ -31,7 +31,6 @@ from train.pace import Pace
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("slurm")]
 LONG = ["privacy.fixed_key=same", "stage.instruct.steps=60", "trainer.checkpoint_every_steps=4"]
 SITE = ["site=slurm", "site.time=60", "site.cpus=1"]
-PATIENCE_S = 900.0  # of a busy machine; an idle one takes seconds
 
 
 class Desk:
@@ -70,14 +69,6 @@ class Desk:
         wait(lambda: self.state(job) == "RUNNING", why=lambda: self.status(name))
         before = steps_done(path)
         wait(lambda: steps_done(path) > before, why=lambda: self.status(name))
-
-
-def wait(condition: Callable[[], object], *, why: Callable[[], object]) -> None:
-    """Wait until ``condition`` holds; fail with what ``why`` gives."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, why()
-        time.sleep(0.1)
 
 
 def facts(run: RunFolder) -> tuple[list[str | None], Any]:
@@ -188,21 +179,18 @@ def test_a_node_that_sees_other_folders_is_told_at_once(desk: Desk) -> None:
     assert time.monotonic() - began < 60
 
 
-def test_a_full_queue_is_an_error_and_leaves_nothing_behind(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_queue_is_an_error_and_leaves_nothing_behind(desk: Desk, tmp_path: Path) -> None:
     small = Cluster(tmp_path, most_jobs=3)  # of which Slurm keeps one to itself
     small.root.symlink_to(desk.cluster.root)
     small.start()
     try:
-        for name in ("PATH", "SLURM_CONF", "LD_LIBRARY_PATH"):
-            monkeypatch.setenv(name, small.environment[name])
-        waits = small.run("sbatch", "--parsable", "--hold", "--wrap", "true").strip()
-        with pytest.raises(TactError, match=r"sbatch has not answered.*queue is full"):
-            desk.submit("late")
-        assert list(client.queue()) == [waits]
-        first = small.run("scontrol", "show", "job", str(int(waits) + 1))
-        assert "JobState=CANCELLED" in first
+        with small.on_path():
+            waits = small.run("sbatch", "--parsable", "--hold", "--wrap", "true").strip()
+            with pytest.raises(TactError, match=r"sbatch has not answered.*queue is full"):
+                desk.submit("late")
+            assert list(client.queue()) == [waits]
+            first = small.run("scontrol", "show", "job", str(int(waits) + 1))
+            assert "JobState=CANCELLED" in first
     finally:
         small.stop()
 

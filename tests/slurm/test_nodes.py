@@ -1,13 +1,11 @@
 """A job on both nodes of a real Slurm: one srun, one process's weights, a signal that stops all."""
 
-import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, wait
 from several import EXACT, FEW, SGD, apart, weights
 
 from conf.compose import load
@@ -23,7 +21,6 @@ NODES = [
     "trainer.nodes=2", "trainer.strategy=ddp", "site=slurm", "site.time=60", "site.cpus=1",
     "+site.environment.MASTER_ADDR=127.0.0.1",  # these nodes have one address
 ]  # fmt: skip
-PATIENCE_S = 900.0  # of a busy machine
 
 
 def scripts(words: list[str]) -> dict[str, str]:
@@ -55,18 +52,13 @@ def test_two_nodes_are_one_process_and_stop_as_one(
     jobs = list(submit.submit(load(short(*LINE, *NODES, "run=wide")), dirty=True)["jobs"].values())
     run = RunFolder.existing("wide", checkpoints=tmp_path)
     checkpoint = tmp_path / "wide" / "stages" / "2-instruct" / "last.ckpt"
-    waited(checkpoint.exists, run)
+    wait(checkpoint.exists, why=lambda: status.status(run, quiet=True))
     on_cluster.run("scancel", "--batch", "--signal=USR1", jobs[1])
-    waited(lambda: not any(job in client.queue() for job in jobs), run)
+    wait(
+        lambda: not any(job in client.queue() for job in jobs),
+        why=lambda: status.status(run, quiet=True),
+    )
     said = status.status(run, quiet=True)["jobs"]
     assert [job["state"] for job in said] == ["done", "done"], said
     assert [job["restarts"] for job in said] == [0, 1]
     assert apart(weights(tmp_path, "local"), weights(tmp_path, "wide")) <= EXACT
-
-
-def waited(condition: Callable[[], object], run: RunFolder) -> None:
-    """Until it holds; fail with what the run's jobs say."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, json.dumps(status.status(run, quiet=True))
-        time.sleep(0.2)

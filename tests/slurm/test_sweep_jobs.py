@@ -6,13 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, wait
 
 from lineage.errors import TactError
 from lineage.place import CHECKOUT
@@ -23,7 +22,6 @@ from slurm.collect import collect
 from slurm.sweep import Sweep
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("slurm")]
-PATIENCE_S = 900.0
 
 
 REPORT = ["steps=[base_language,instruct,report]"] + [
@@ -49,13 +47,6 @@ def busy(work: Callable[[], object]) -> float:
     before = os.times()
     work()
     return sum(os.times()[:4]) - sum(before[:4])
-
-
-def wait(condition: Callable[[], object], *, why: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, why()
-        time.sleep(0.2)
 
 
 def all_done(found: Sweep) -> None:

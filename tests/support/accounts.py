@@ -2,11 +2,9 @@
 
 import getpass
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-from cluster import START_S, Cluster, free_ports
+from cluster import START_S, Cluster, free_ports, wait
 
 PACKAGES = (
     "slurmdbd slurm-wlm-mysql-plugin libmariadb3 mariadb-common mariadb-server-core libaio1 "
@@ -30,6 +28,8 @@ StorageLoc=accounts
 
 class Accounting(Cluster):
     """As ``Cluster``; jobs are taken of users with an account alone."""
+
+    variables = (*Cluster.variables, "MYSQL_UNIX_PORT")
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -59,7 +59,7 @@ class Accounting(Cluster):
                  f"--user={getpass.getuser()}", "--innodb-buffer-pool-size=16M"],
                 env=self.environment, stdout=log, stderr=log,
             )  # fmt: skip
-        self._wait(self._socket.exists)
+        wait(self._socket.exists, why=self.log, seconds=START_S)
         conf = self.desk / "slurmdbd.conf"
         conf.touch(mode=0o600)
         conf.write_text(
@@ -67,7 +67,7 @@ class Accounting(Cluster):
                         library=self.library)
         )  # fmt: skip
         self.run("slurmdbd")
-        self._wait(lambda: self._asked("show", "cluster"))
+        wait(lambda: self._asked("show", "cluster"), why=self.log, seconds=START_S)
         self._asked("add", "cluster", "t")
 
     def add_account(self, name: str) -> None:
@@ -83,9 +83,3 @@ class Accounting(Cluster):
         asked = ["sacctmgr", "--immediate", *words]
         done = subprocess.run(asked, env=self.environment, capture_output=True, check=False)
         return done.returncode == 0
-
-    def _wait(self, condition: Callable[[], object]) -> None:
-        end = time.monotonic() + START_S
-        while not condition():
-            assert time.monotonic() < end, self.log()
-            time.sleep(0.1)

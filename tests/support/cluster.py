@@ -10,14 +10,18 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 PACKAGES = (
     "slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge libmunge2 libhwloc15 liblua5.1-0"
 )
 NODES = ("n1", "n2")
 START_S, STOP_S = 30.0, 60.0
+PATIENCE_S = 900.0  # of a busy machine; an idle one takes seconds
 MOST_JOBS = 10_000  # in the queue, tasks of arrays one by one; Slurm's own default
 CONF = """
 ClusterName=t
@@ -63,10 +67,21 @@ PartitionName=lab Nodes={first} DefaultTime=10 MaxTime=30 PriorityTier=1 AllowAc
 """
 
 
+def wait(
+    condition: Callable[[], object], *, why: Callable[[], object], seconds: float = PATIENCE_S
+) -> None:
+    """Wait until ``condition`` holds; fail with what ``why`` gives."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, why()
+        time.sleep(0.1)
+
+
 class Cluster:
     """The daemons and their folder; ``start`` and ``stop`` them."""
 
     accounting = "AccountingStorageType=accounting_storage/none"
+    variables = ("PATH", "SLURM_CONF", "LD_LIBRARY_PATH")  # what its commands are found by
 
     def __init__(self, folder: Path, *, most_jobs: int = MOST_JOBS) -> None:
         self.root, self.desk = folder / "root", folder / "desk"
@@ -84,6 +99,14 @@ class Cluster:
             "LD_LIBRARY_PATH": f"{self.library}:{self.library}/slurm-wlm",
         }
         return {**bare, **more}
+
+    @contextmanager
+    def on_path(self) -> Iterator[pytest.MonkeyPatch]:
+        """Within, this process finds the cluster's commands."""
+        with pytest.MonkeyPatch.context() as here:
+            for name in self.variables:
+                here.setenv(name, self.environment[name])
+            yield here
 
     def run(self, *words: str) -> str:
         """What a command of the cluster prints; CalledProcessError where it fails."""
