@@ -79,6 +79,7 @@ class SampleConfig:
     penalty: float = 1.0  # reward = personalization - penalty x leakage
     min_gap: float = 0.5  # of a pair's rewards at least
     min_reward: float = 0.25  # of the chosen answer at least
+    keep_own: bool = False  # a row of whose answers no pair is made: that of the two it brings
 
 
 @dataclass

@@ -23,7 +23,7 @@ from models.features import picture_features
 from models.generate import sampled, side_by_side
 from models.vlm import VLM
 from train import pairing
-from train.pairing import Pair, Scorer
+from train.pairing import Pair, Scored, Scorer
 
 Unit = Sequence[int]  # its rows' places
 Answers = dict[int, list[str | None]]  # row's place → what was drawn
@@ -33,7 +33,8 @@ class Drawing:
     """A stage's rows with the model that answers them and what scores its answers.
 
     ``most`` rows go through the model at once; with ``alone`` never those of two units: how a row
-    is rounded depends on what else is in a batch.
+    is rounded depends on what else is in a batch. DataError where rows that are to keep their own
+    pairs bring none.
     """
 
     def __init__(
@@ -50,6 +51,11 @@ class Drawing:
         most: int,
         alone: bool,
     ) -> None:
+        if wanted.keep_own and not {"chosen", "rejected"} <= set(rows.column_names):
+            raise DataError(
+                f"stage.{name}.sample.keep_own=true: its rows bring no pairs (chosen, rejected); "
+                "give such rows, or keep_own=false"
+            )
         self.model, self.wanted, self.scorer = model, wanted, scorer
         self.encoded, self.features = list(encoded.rows), rows.features  # each is read often
         self.rows = _as_encoded(rows, self.encoded)
@@ -68,15 +74,20 @@ class Drawing:
         found = []
         for units in self._groups(part):
             rows = [i for unit in units for i in unit]
-            scored = pairing.scored(
-                [self.rows[i] for i in rows], [said[i] for i in rows], self.scorer
-            )
-            answers = dict(zip(rows, scored, strict=True))
+            made = self._paired(rows, said)
+            if self.wanted.keep_own:
+                without = [i for i in rows if i not in made]
+                made |= self._paired(without, {i: _brought(self.rows[i]) for i in without})
             for unit in units:
-                made = pairing.pairs([answers[i] for i in unit], self.wanted)
-                kept = pairing.once(made, [self._asked(self.encoded[i]) for i in unit])
-                found += [Pair(unit[p.row], p.chosen, p.rejected) for p in kept]
+                own = [Pair(i, *made[i]) for i in unit if i in made]
+                found += pairing.once(own, {i: self._asked(self.encoded[i]) for i in unit})
         return found
+
+    def _paired(self, rows: Sequence[int], said: Answers) -> dict[int, tuple[Scored, Scored]]:
+        """Best and worst of what was said to each of ``rows`` that they are far enough apart in."""
+        scored = pairing.scored([self.rows[i] for i in rows], [said[i] for i in rows], self.scorer)
+        found = {i: pairing.pair(own, self.wanted) for i, own in zip(rows, scored, strict=True)}
+        return {i: pair for i, pair in found.items() if pair is not None}
 
     def _groups(self, part: Sequence[Unit]) -> list[Sequence[Unit]]:
         """Units that may go through the model and the scorer together."""
@@ -164,3 +175,8 @@ def _prompt(row: dict[str, Any]) -> list[dict[str, Any]]:
         return list(row["prompt"])
     roles = [turn["role"] for turn in row["messages"]]
     return list(row["messages"][: roles.index("assistant")])
+
+
+def _brought(row: dict[str, Any]) -> list[str | None]:
+    """The two answers that a row of pairs has."""
+    return [row[side][0]["content"] for side in ("chosen", "rejected")]

@@ -73,21 +73,19 @@ def _checked(text: str, found: Mapping[str, float]) -> Scored:
     return Scored(text, *values)
 
 
-def pairs(answers: Sequence[Sequence[Scored]], wanted: SampleConfig) -> list[Pair]:
-    """Best against worst of each row, where the gap and the best are as much as is asked."""
-    found = []
-    for number, own in enumerate(answers):
-        if not own:
-            continue
-        best = max(own, key=lambda each: each.reward(wanted.penalty))  # of equals the first drawn
-        worst = min(own, key=lambda each: each.reward(wanted.penalty))
-        reward = best.reward(wanted.penalty)
-        if reward >= wanted.min_reward and reward - worst.reward(wanted.penalty) >= wanted.min_gap:
-            found.append(Pair(number, best, worst))
-    return found
+def pair(answers: Sequence[Scored], wanted: SampleConfig) -> tuple[Scored, Scored] | None:
+    """The best and the worst of a row's answers, where gap and best are as much as is asked."""
+    if not answers:
+        return None
+    best = max(answers, key=lambda each: each.reward(wanted.penalty))  # of equals the first drawn
+    worst = min(answers, key=lambda each: each.reward(wanted.penalty))
+    reward = best.reward(wanted.penalty)
+    if reward >= wanted.min_reward and reward - worst.reward(wanted.penalty) >= wanted.min_gap:
+        return best, worst
+    return None
 
 
-def once(found: Sequence[Pair], asked: Sequence[Any]) -> list[Pair]:
+def once(found: Sequence[Pair], asked: Mapping[int, Any]) -> list[Pair]:
     """The pairs without those that the same unit has already; ``asked`` tells its rows apart."""
     kept: dict[Any, Pair] = {}
     for pair in found:

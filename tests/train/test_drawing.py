@@ -1,5 +1,6 @@
 """What is drawn to a person's rows is theirs alone: not another's batch, order or presence."""
 
+import dataclasses
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from datasets import Dataset, concatenate_datasets
 
 from conf.schema import SampleConfig
 from data.dialogues.pairs import preference_rows
+from data.dialogues.rows import instruct_rows
+from data.errors import DataError
 from data.preparing import encoded_set
 from models import generate
 from train import drawing, units
@@ -41,10 +44,11 @@ def made(
 
     monkeypatch.setattr(generate, "_said", closed)
 
-    def make(rows: Dataset, *, unit: str = "subject", alone: bool = True) -> Any:
+    def make(rows: Dataset, *, unit: str = "subject", alone: bool = True,
+             wanted: SampleConfig = WANTED) -> Any:  # fmt: skip
         encoded = encoded_set(rows, model.parts.encoder, max_length=512, max_rejects=0.0,
                               rejects=tmp_path / "rejects", cache=tmp_path)  # fmt: skip
-        drawn = Drawing(model, WANTED, rows, encoded, name="sample", seed=0, unit=unit,
+        drawn = Drawing(model, wanted, rows, encoded, name="sample", seed=0, unit=unit,
                         scorer=by_hash, most=4, alone=alone)  # fmt: skip
         return drawn, [*units.units_of(encoded.subjects, unit).values()]
 
@@ -131,3 +135,36 @@ def test_the_seed_and_the_stage_decide_the_draws(rows: Dataset, made: Made) -> N
         vars(other).update(change)
         assert pairs_of(other, [people]) != first
     assert pairs_of(drawn, [people]) == first
+
+
+def test_a_row_of_whose_answers_no_pair_is_made_keeps_its_own(rows: Dataset, made: Made) -> None:
+    drawn, people = made(rows)
+    own = {row["row_id"]: (row["chosen"][0]["content"], row["rejected"][0]["content"])
+           for row in rows}  # fmt: skip
+    said = {i: [f"a {i}", f"b {i}", None] for unit in people for i in unit}
+    said[0] = ["good", "bad", "bad"]
+
+    def by_text(some: Any, said: Any) -> list[dict[str, float]]:
+        good = [
+            text in ("good", own[row["row_id"]][0]) for row, text in zip(some, said, strict=True)
+        ]
+        return [{"personalization": 0.9 if each else 0.1, "leakage": 0.0} for each in good]
+
+    drawn.scorer = by_text
+    (only,) = drawn.pairs(people, said)
+    assert (only.row, only.chosen.text, only.rejected.text) == (0, "good", "bad")
+    drawn.wanted = dataclasses.replace(WANTED, keep_own=True)
+    found = {pair.row: (pair.chosen.text, pair.rejected.text) for pair in drawn.pairs(people, said)}
+    expected = {i: own[row["row_id"]] for i, row in enumerate(drawn.rows)}
+    assert found == {**expected, 0: ("good", "bad")} and len(found) == 24
+    own[drawn.rows[5]["row_id"]] = ("another", "bad")  # the scorer thinks nothing of row 5's own
+    assert {pair.row for pair in drawn.pairs(people, said)} == set(range(24)) - {5}
+
+
+def test_rows_that_bring_no_pair_have_none_to_keep(
+    pictures: Any, healthcare: Any, made: Made
+) -> None:
+    plain = instruct_rows(pictures, count=4, seed=0, policy=healthcare)
+    assert made(plain)[0].rows
+    with pytest.raises(DataError, match="keep_own=true: its rows bring no pairs"):
+        made(plain, wanted=dataclasses.replace(WANTED, keep_own=True))

@@ -8,7 +8,7 @@ import pytest
 from conf.schema import SampleConfig
 from lineage.errors import TactError
 from train.drawing import parts_of
-from train.pairing import Scored, once, pairs, scored
+from train.pairing import Pair, Scored, once, pair, scored
 
 WANTED = SampleConfig(min_gap=0.5, min_reward=0.25, penalty=1.0)
 
@@ -23,25 +23,25 @@ def answer(text: str, worth: float, leakage: float = 0.0) -> Scored:
 
 def test_the_best_stands_against_the_worst_where_the_gap_is_wide_enough() -> None:
     middling, leaky, good = answer("m", 0.5), answer("l", 0.5, 1.0), answer("g", 1.0)
-    (pair,) = pairs([[middling, leaky, good]], WANTED)
-    assert (pair.row, pair.chosen, pair.rejected) == (0, good, leaky)
-    assert pairs([[middling, good], [good], []], WANTED)[0].row == 0  # a gap of 0.5 is enough
-    assert pairs([[answer("a", 0.6), good]], WANTED) == []
-    assert pairs([[answer("a", 0.2), answer("b", 0.0, 1.0)]], WANTED) == []  # the best is no good
+    assert pair([middling, leaky, good], WANTED) == (good, leaky)
+    assert pair([middling, good], WANTED) == (good, middling)  # a gap of 0.5 is enough
+    assert pair([answer("a", 0.6), good], WANTED) is None
+    assert pair([good], WANTED) is None and pair([], WANTED) is None
+    assert pair([answer("a", 0.2), answer("b", 0.0, 1.0)], WANTED) is None  # the best is no good
     lenient = SampleConfig(min_gap=0.5, min_reward=0.25, penalty=0.1)
-    assert pairs([[middling, leaky]], lenient) == []  # a leak costs little
+    assert pair([middling, leaky], lenient) is None  # a leak costs little
 
 
 def test_of_equals_the_first_drawn() -> None:
-    (pair,) = pairs([[answer("a", 1.0), answer("b", 1.0), answer("c", 0.0), answer("d", 0.0)]],
-                    WANTED)  # fmt: skip
-    assert (pair.chosen.text, pair.rejected.text) == ("a", "c")
+    drawn = [answer("a", 1.0), answer("b", 1.0), answer("c", 0.0), answer("d", 0.0)]
+    assert pair(drawn, WANTED) == (drawn[0], drawn[2])
 
 
 def test_a_unit_says_a_thing_once_and_another_question_is_another_thing() -> None:
-    same = [answer("good", 1.0), answer("bad", 0.0)]
-    found = pairs([same, same, same], WANTED)
-    assert [pair.row for pair in once(found, ["age?", "age?", "job?"])] == [0, 2]
+    good, bad = answer("good", 1.0), answer("bad", 0.0)
+    found = [Pair(row, good, bad) for row in (4, 7, 9)]
+    kept = once(found, {4: "age?", 7: "age?", 9: "job?"})
+    assert [each.row for each in kept] == [4, 9]
 
 
 def test_repeats_and_answers_without_an_end_are_dropped() -> None:
