@@ -1,7 +1,6 @@
-"""Exports loaded by transformers in a fresh process, outside the repository."""
+"""Exports loaded by transformers, outside the repository and where Tact is not."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import elsewhere
 import pytest
 import torch
 
@@ -64,14 +64,12 @@ with torch.no_grad():
 """
 
 
-def in_a_fresh_process(script: str, export: Path, picture: str, folder: Path) -> dict[str, Any]:
+def loaded(script: str, export: Path, picture: str, folder: Path) -> dict[str, Any]:
+    """What ``script`` finds where Tact is not."""
     out = folder / "out.pt"
-    words = [sys.executable, "-I", "-c", script, str(export), picture, str(out)]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment |= {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
-    subprocess.run([*words, json.dumps(QUESTION)], cwd=folder, env=environment, check=True)
-    loaded: dict[str, Any] = torch.load(out)
-    return loaded
+    elsewhere.run(script, export, picture, out, json.dumps(QUESTION), folder=folder)
+    found: dict[str, Any] = torch.load(out)
+    return found
 
 
 def trained(folder: Path) -> Any:
@@ -98,7 +96,7 @@ def test_open_export_gives_the_training_models_logits(
 ) -> None:
     folder = finished("open")
     picture = listed(pictures)[0]
-    found = in_a_fresh_process(OPEN, folder / "export", picture["image"]["path"], tmp_path)
+    found = loaded(OPEN, folder / "export", picture["image"]["path"], tmp_path)
     assert torch.allclose(found["logits"], logits(trained(folder), picture), atol=1e-5)
 
 
@@ -108,7 +106,7 @@ def test_private_halves_give_the_training_models_logits(
     folder = finished("private")
     model = trained(folder)
     for picture in listed(pictures)[:2]:
-        found = in_a_fresh_process(PRIVATE, folder / "export", picture["image"]["path"], tmp_path)
+        found = loaded(PRIVATE, folder / "export", picture["image"]["path"], tmp_path)
         expected = logits(model, picture)
         assert torch.allclose(found["logits"][: len(expected)], expected, atol=1e-5)
         assert set(found["read"]) == set(policy_of(folder).readable)
@@ -120,7 +118,7 @@ def test_a_picture_leaves_as_k_words_and_nothing_else(
     folder = finished("private")
     config = compose.from_yaml(folder / "config.yaml").model.interface
     picture = listed(pictures)[0]["image"]["path"]
-    found = in_a_fresh_process(PRIVATE, folder / "export", picture, tmp_path)
+    found = loaded(PRIVATE, folder / "export", picture, tmp_path)
     sent = found["sent"]
     assert sent.dtype == torch.int64 and sent.shape == (1, config.tokens)
     words = json.loads((folder / "export/server/tokenizer.json").read_text())["added_tokens"]
@@ -164,8 +162,7 @@ def test_the_cards_usage_runs(
     for part in export.iterdir():
         (tmp_path / part.name).symlink_to(part)
     (tmp_path / "me.png").symlink_to(listed(pictures)[0]["image"]["path"])
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
-    subprocess.run([sys.executable, "-I", "-c", usage], cwd=tmp_path, env=environment, check=True)
+    elsewhere.run(usage, folder=tmp_path)
 
 
 def test_nothing_of_this_machine_is_in_an_export(finished: Callable[[str], Path]) -> None:

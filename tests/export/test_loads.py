@@ -1,12 +1,10 @@
-"""Exports of three families in a fresh process: by transformers, by peft, by its pipeline."""
+"""Exports of three families where Tact is not: by transformers, by peft, by its pipeline."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import elsewhere
 import family_line
 import pytest
 import tiny_families
@@ -56,7 +54,7 @@ with torch.no_grad():
 
 
 @pytest.mark.parametrize("name", ["llava", "paligemma2", "idefics3"])
-def test_an_export_loads_in_a_fresh_process(
+def test_an_export_loads_without_tact(
     cache: Path, pictures: Any, tmp_path: Path, name: str
 ) -> None:
     words = family_line.words(name, "open", folder=tmp_path, cache=cache, steps=STEPS)
@@ -66,7 +64,7 @@ def test_an_export_loads_in_a_fresh_process(
     run = RunFolder.existing(config.run, checkpoints=tmp_path)
     adapter = Path(export(run, wanted={"form": "adapter"})["export"]).rename(tmp_path / "laid")
     export(run)
-    found = in_a_fresh_process(run, adapter / "adapter", tmp_path / name, tmp_path)
+    found = without_tact(run, adapter / "adapter", tmp_path / name, tmp_path)
     expected = own_logits(run)
     assert expected.std() > 0.1
     assert torch.allclose(found["merged"], expected, atol=1e-4)
@@ -98,14 +96,11 @@ def own_logits(run: RunFolder) -> torch.Tensor:
     return logits(model, ids, pixels)
 
 
-def in_a_fresh_process(run: RunFolder, adapter: Path, base: Path, folder: Path) -> dict[str, Any]:
+def without_tact(run: RunFolder, adapter: Path, base: Path, folder: Path) -> dict[str, Any]:
     model = finished(run)
     pictures_of(model, count=1)[0].save(folder / "me.png")
     torch.save(dict(inputs(run, model)), folder / "inputs.pt")
     words = [run.path / "export", adapter, base, folder / "me.png", folder / "inputs.pt"]
-    command = [sys.executable, "-I", "-c", LOADED, *map(str, words), str(folder / "out.pt")]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment |= {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
-    subprocess.run([*command, QUESTION], cwd=folder, env=environment, check=True)
+    elsewhere.run(LOADED, *words, folder / "out.pt", QUESTION, folder=folder)
     loaded: dict[str, Any] = torch.load(folder / "out.pt")
     return loaded
