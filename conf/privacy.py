@@ -60,6 +60,11 @@ def _of_stage(name: str, stage: StageConfig) -> Iterator[str]:
             f"{where}.gradient_clip_norm={stage.gradient_clip_norm}: privacy.max_grad_norm clips "
             f"each unit instead; set {where}.gradient_clip_norm=0"
         )
+    if stage.epochs is not None:
+        yield (
+            f"{where}.epochs={stage.epochs:g}: how many rows private people have is no public "
+            f"number, and steps are what is accounted; set {where}.steps and {where}.epochs=null"
+        )
     if "language_model" in stage.train:
         yield (
             f"{where}.train: language_model's head is given the words of all rows in one line, so "

@@ -147,8 +147,10 @@ def _stage(name: str, stage: StageConfig) -> Iterator[str]:
         yield f"{where}.optimizer={stage.optimizer}: choose adamw or sgd"
     if not stage.train:
         yield f"{where}.train=[]: nothing would train; name parts of: {', '.join(PARTS)}"
-    if stage.steps < 1 or stage.batch_size_rows < 1:
-        yield f"{where}: steps and batch_size_rows must be at least 1"
+    if (stage.epochs is None and stage.steps < 1) or stage.batch_size_rows < 1:
+        yield f"{where}: steps (or epochs) and batch_size_rows must be at least 1"
+    if stage.epochs is not None and stage.epochs <= 0:
+        yield f"{where}.epochs={stage.epochs:g}: it must be above 0, or null where steps count"
     if "adversarial_tokens" in stage.losses and "interface" not in stage.train:
         yield (
             f"{where}.losses.adversarial_tokens has an effect only where the interface trains: "

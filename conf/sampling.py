@@ -14,10 +14,10 @@ def of_stage(name: str, stage: StageConfig) -> Iterator[str]:
     where = f"stage.{name}"
     wanted = stage.sample
     assert wanted is not None
-    if stage.train or stage.losses or stage.steps:
+    if stage.train or stage.losses or stage.steps or stage.epochs:
         yield (
             f"{where}.sample: the stage draws answers and trains nothing; set {where}.train=[], "
-            f"{where}.losses={{}} and {where}.steps=0, and train in a stage of its own"
+            f"{where}.losses={{}}, {where}.steps=0 and no epochs, and train in a stage of its own"
         )
     if stage.rows_from is not None:
         yield f"{where}.rows_from={stage.rows_from}: this stage samples; name it in another stage's"

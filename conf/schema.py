@@ -98,7 +98,8 @@ class StageConfig:
     train: list[str] = MISSING  # of: tower interface language_model lora reader facts
     losses: dict[str, dict[str, Any]] = MISSING  # name -> {_target_, weight, ...}
     columns: str = "messages"  # messages | preference
-    steps: int = MISSING
+    steps: int = 0
+    epochs: float | None = None  # in place of steps, once the rows are counted; not under DP
     batch_size_rows: int = 32  # of a step: of all processes and parts together
     learning_rate: float = 1e-3
     adversary_learning_rate: float = 2e-3

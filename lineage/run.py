@@ -157,6 +157,14 @@ class RunFolder:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def count(self, stage: str, *, steps: int) -> None:
+        """Note how many steps the stage takes, where its rows told it."""
+        manifest = self.read()
+        state = next(s for s in manifest.stages if s.stage == stage)
+        if state.steps != steps:
+            state.steps = steps
+            self.write(manifest)
+
     def end(self, stage: str) -> None:
         """Mark the stage done, with its weights' hash."""
         manifest = self.read()

@@ -30,6 +30,7 @@ from slurm.spent import spent_by_stage
 from train import footprint_drawn, pace, terms
 from train.footprint import Footprint, empty_model, footprint
 from train.pace import Pace
+from train.rows import steps_of
 
 SAMPLE_PEOPLE, SAMPLE_ROWS = 24, 128
 T = TypeVar("T")
@@ -101,8 +102,9 @@ def _stage(
     taken = size(config)
     on_gpu = config.trainer.accelerator == "gpu" and config.trainer.strategy in devices.WHOLE
     before = pace.known(config, name)
+    steps = _steps(stage, before)
     return {
-        "stage": name, "steps": stage.steps,
+        "stage": name, "steps": steps, "epochs": stage.epochs,
         "rows": config.privacy.expected_batch_units if private and stage.steps
         else stage.batch_size_rows,
         "private": private, "rejects": before.rejects if before else bad,
@@ -110,14 +112,21 @@ def _stage(
         "memory": {**vars(taken), "peak": taken.peak},
         "gpus": gpus.fitting(config, name, taken, size) if on_gpu and stage.sample is None
         else None,
-        "time": _time(config, stage.steps, before),
+        "time": _time(config, steps, before),
         "bytes": _bytes(model, stage, taken),
     }  # fmt: skip
 
 
-def _time(config: Config, steps: int, before: Pace | None) -> dict[str, Any] | None:
+def _steps(stage: StageConfig, before: Pace | None) -> int | None:
+    """Of a stage with epochs those of the rows that it had; None where it had none yet."""
+    if stage.epochs is not None and before is None:
+        return None
+    return steps_of(stage, round(before.rows * (1 - before.rejects)) if before else 0)
+
+
+def _time(config: Config, steps: int | None, before: Pace | None) -> dict[str, Any] | None:
     """Seconds by the pace that such a stage has had, and as how many jobs."""
-    if before is None:
+    if before is None or steps is None:
         return None
     machine = f"{before.machine['cpu']}, {before.machine['cores']} cores"
     jobs = limits.jobs(config.site, before, steps) if config.site.scheduler == "slurm" else 1

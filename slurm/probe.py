@@ -26,8 +26,9 @@ def probe(config: Config) -> None:
     for name in own.stages:
         if own.stage[name].sample is not None:
             continue  # drawn whole: what trains on its pairs needs them
-        steps = own.stage[name].steps
-        own.stage[name].steps = max(LEAST_STEPS, min(STEPS, steps))
+        stage = own.stage[name]
+        steps = STEPS if stage.epochs else stage.steps
+        stage.steps, stage.epochs = max(LEAST_STEPS, min(STEPS, steps)), None
     if own.privacy.epsilon is not None and own.parent is None:
         own.privacy.epsilon = min(EASY_EPSILON, own.privacy.epsilon)
     try:

@@ -23,7 +23,7 @@ def show(found: Mapping[str, Any]) -> None:
         memory, spent = each["memory"], each.get("epsilon_so_far")
         free = "∞" if each["private"] else ""
         table.add_row(
-            each["stage"], str(each["steps"]), f"{each['rows']:g}", _time(each["time"]),
+            each["stage"], _or_unknown(each["steps"]), f"{each['rows']:g}", _time(each["time"]),
             *(_mib(memory[part]) for part in ("peak", *parts)),
             free if spent is None else f"{spent:.3g}", f"{each['rejects']:.1%}",
         )  # fmt: skip
@@ -48,11 +48,15 @@ def show(found: Mapping[str, Any]) -> None:
 def _of(stage: Mapping[str, Any]) -> str:
     """What a stage's time and its share of bad rows rest on."""
     found = stage["time"]
-    if found is None and not stage["steps"]:
+    if found is None and stage["steps"] == 0:
         return f"{stage['stage']}: bad rows as sampled; its time is known once it was drawn"
+    epochs = "" if stage["epochs"] is None else f"{stage['epochs']:g} epochs, "
     if found is None:
-        return f"{stage['stage']}: bad rows as sampled; probe=true tells its time"
-    said = f"{stage['stage']}: time and bad rows as in run {found['run']} ({found['machine']})"
+        told = "its steps and time" if epochs else "its time"
+        return f"{stage['stage']}: {epochs}bad rows as sampled; probe=true tells {told}"
+    said = (
+        f"{stage['stage']}: {epochs}time and bad rows as in run {found['run']} ({found['machine']})"
+    )
     if found["jobs"] > 1:
         said += f"; {found['jobs']} jobs one after the other, each requeued at site.time"
     return said
@@ -66,6 +70,10 @@ def _on_gpus(stage: Mapping[str, Any]) -> str:
     )
     fix = "privacy.physical_batch_rows" if stage["private"] else "trainer.accumulate"
     return f"{stage['stage']} on one GPU of {', '.join(told)} (by {fix})"
+
+
+def _or_unknown(steps: int | None) -> str:
+    return "?" if steps is None else str(steps)
 
 
 def _time(found: Mapping[str, Any] | None) -> str:

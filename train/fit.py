@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from train.clock import Clock
 from train.loggers import close, keep_metrics, loggers
 from train.private import PrivateStage, step_numbers
 from train.progress import Progress
-from train.rows import encoded_rows, loader, stage_rows
+from train.rows import encoded_rows, loader, stage_rows, steps_of
 from train.sample import sample
 from train.stage import Stage
 from train.stopping import interrupted
@@ -54,6 +55,9 @@ def fit(
             accounted.have_key(config, run)
         return run.begin(name, trains=list(stage.train), steps=stage.steps, public=public)
 
+    def count() -> None:
+        run.count(name, steps=stage.steps)
+
     folder = processes.by_first(begin)
     pl.seed_everything(config.seed * 1000 + len(started), verbose=False)
     model = configured.model(config.model, policy, seed=config.seed)
@@ -65,6 +69,8 @@ def fit(
     with clock.preparing():
         encoded = encoded_rows(config, name, run, rows, model.parts.encoder)
     processes.by_first(lambda: _note_people(config, name, run, splits, encoded))
+    stage = replace(stage, steps=steps_of(stage, len(encoded.rows)), epochs=None)
+    processes.by_first(count)
     held = None
     if private:  # a figure of private rows would not be accounted
         check_bounded(config, stage, splits[stage.people], rows, policy)

@@ -18,8 +18,8 @@ from lineage import files
 
 LEAST_STEPS = 3  # of which the first, which is slower, doesn't count
 OF_LEARNING = (
-    "steps", "learning_rate", "adversary_learning_rate", "warmup_steps", "weight_decay", "betas",
-    "momentum", "gradient_clip_norm",
+    "steps", "epochs", "learning_rate", "adversary_learning_rate", "warmup_steps", "weight_decay",
+    "betas", "momentum", "gradient_clip_norm",
 )  # fmt: skip
 OF_NOISE = ("epsilon", "delta", "max_grad_norm", "fixed_key")
 OF_LOGS = ("progress", "log_every_steps", "checkpoint_every_steps", "validate_every_steps")

@@ -13,7 +13,7 @@ from datasets import Dataset
 from torch.utils.data import DataLoader, Sampler
 
 from conf import target
-from conf.schema import Config
+from conf.schema import Config, StageConfig
 from data.collate import Collator
 from data.consent import check
 from data.encode import Encoder
@@ -58,6 +58,16 @@ def encoded_rows(
         cache=cache_folder(config),
     )
     return processes.first_before_others(prepare)
+
+
+def steps_of(stage: StageConfig, rows: int) -> int:
+    """The stage's optimiser steps: as given, or as many as its epochs take with so many ``rows``.
+
+    Rows of an epoch that fill no batch wait for the next one, which is in another order.
+    """
+    if stage.epochs is None:
+        return stage.steps
+    return max(1, round(stage.epochs * (rows // min(stage.batch_size_rows, rows))))
 
 
 class StepSampler(Sampler[list[int]]):
