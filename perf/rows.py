@@ -5,6 +5,7 @@ them into a fresh cache, as training does before a stage's first step. This one 
 and its chunks all the while. Then another is killed half-way, and a third goes on.
 """
 
+import io
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ from data.preparing import CHUNK_ROWS, FOLDER
 from lineage.errors import TactError
 from lineage.place import CHECKOUT
 
-ROWS_PER_PERSON, PICTURES, OTHERS = 5, 8, 100  # pictures are files; people
+ROWS_PER_PERSON, OTHERS = 5, 100  # people whose rows aren't prepared
 LOOK_S = 0.1
 READY = "ready"  # the process says so before its first row
 WORDS = (
@@ -88,16 +89,17 @@ def memory(looks: list[Look], *, rows: int) -> Figures:
 
 
 def write(folder: Path, *, rows: int) -> None:
-    """``rows.jsonl`` of private people and some others, beside a few pictures that all show."""
+    """``rows.jsonl`` of private people and some others, each row with a picture file of its own."""
     rng, people = np.random.default_rng(0), -(-rows // ROWS_PER_PERSON)
-    shown = []
-    for number in range(PICTURES):
-        pixels = rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)
-        shown.append(str(folder / f"{number}.png"))
-        Image.fromarray(pixels).save(shown[-1])
+    drawn = io.BytesIO()  # none is decoded, so all have the same bytes
+    Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(drawn, "PNG")
+    picture = drawn.getvalue()
     with (folder / "rows.jsonl").open("w") as file:
         for number in range((people + OTHERS) * ROWS_PER_PERSON):
-            row = {"image": shown[number % PICTURES], "messages": list(_turns(rng)),
+            shown = folder / f"pictures-{number // 1000:04d}" / f"{number}.png"
+            shown.parent.mkdir(exist_ok=True)
+            shown.write_bytes(picture)
+            row = {"image": str(shown), "messages": list(_turns(rng)),
                    "subject_id": f"p{number // ROWS_PER_PERSON:06d}"}  # fmt: skip
             file.write(json.dumps(row) + "\n")
     (folder / "people.json").write_text(json.dumps({"private": people, "test": OTHERS}))
