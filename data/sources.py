@@ -7,14 +7,15 @@ its own (``messages`` or ``prompt``/``chosen``/``rejected``, TRL's formats).
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, Image, load_dataset, load_from_disk
+from datasets import Dataset, Image, List, load_dataset, load_from_disk
+from datasets.exceptions import DatasetsError
 
 from data.attributes import CLASSES
-from data.dialogues.features import PICTURES
+from data.dialogues.features import PICTURES, TEXT
 from data.errors import DataError
 from data.picture_files import one_name_each
 from data.pictures import check_disjoint, split_people
@@ -81,23 +82,35 @@ def conversations(
 
     Columns ``image`` or ``images`` with ``messages``, ``prompt``/``completion`` or
     ``prompt``/``chosen``/``rejected`` are taken as they are; where there is no
-    ``subject_column``, each picture_id (each row, where there is none) is its own person.
+    ``subject_column``, each picture_id (each row, where there is none) is its own person. Ids are
+    text. DataError names what can't be read.
     """
     try:
         rows = _load(path, split, cache=cache)
-    except (OSError, ValueError) as error:
-        raise DataError(f"data.source.path={path}: it can't be read ({error})") from error
-    count = len(rows)
+    except (OSError, ValueError, DatasetsError) as error:
+        reason = error.__cause__ or error
+        raise DataError(f"data.source.path={path}: it can't be read ({reason})") from error
     if subject_column in rows.column_names and subject_column != "subject_id":
         rows = rows.rename_column(subject_column, "subject_id")
-    for column in ("row_id", "picture_id", "subject_id"):
-        if column not in rows.column_names:
-            stands = column == "subject_id"  # no bound by person holds then: train.units says so
-            own = rows["picture_id"] if stands else [f"r{i:07d}" for i in range(count)]
-            rows = rows.add_column(column, own)
+    numbers = [f"r{i:07d}" for i in range(len(rows))]
+    for column in ("row_id", "picture_id"):
+        rows = _named(rows, column, numbers)
+    # no bound by person holds where a picture's name stands for theirs: train.units says so
+    rows = _named(rows, "subject_id", rows["picture_id"])
     if not {"image", "images"} & set(rows.column_names):
         raise DataError(f"data.source.path={path}: it has neither an image nor an images column")
     return rows
+
+
+def _named(rows: Dataset, column: str, stands: Sequence[str]) -> Dataset:
+    """The rows with ids of ``column`` as text; where there is none, what ``stands`` for it."""
+    kind = rows.features.get(column)
+    if kind == TEXT or isinstance(kind, List):  # a list is refused when people are parted
+        return rows
+    given = [None] * len(rows) if kind is None else rows[column]
+    own = [other if name is None else str(name) for name, other in zip(given, stands, strict=True)]
+    rest = rows if kind is None else rows.remove_columns(column)
+    return rest.add_column(column, own)
 
 
 def own_rows(pictures: Dataset, *, seed: int, policy: Any, count: int | None = None) -> Dataset:
@@ -122,17 +135,19 @@ def _load(path: str, split: str, *, cache: str | Path) -> Dataset:
     where = Path(path).expanduser()
     if (where / "dataset_info.json").exists() or (where / "state.json").exists():
         return load_from_disk(str(where))
+    if where.is_file() and not where.stat().st_size:
+        raise ValueError("it has 0 bytes, as a copy that was cut off has: write it again")
     if where.suffix in (".json", ".jsonl"):
         loaded = Dataset.from_json(str(where), cache_dir=_copies(cache))
     else:
-        loaded = load_dataset(path, split=split)
+        loaded = load_dataset(path, split=split, cache_dir=_copies(cache))
     if "image" in loaded.column_names and not isinstance(loaded.features["image"], Image):
         loaded = loaded.cast_column("image", Image())
     return loaded
 
 
 def _copies(cache: str | Path) -> str | None:
-    """Where ``datasets`` keeps a file's rows as Arrow, for the owner alone; else its own cache."""
+    """Where ``datasets`` keeps rows as Arrow, for the owner alone; else its own cache."""
     if not cache:
         return None
     folder = Path(cache).expanduser() / COPIES

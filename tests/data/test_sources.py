@@ -1,13 +1,14 @@
-"""``data=folder``: pictures with a table as people have them."""
+"""``data=folder`` and ``data=conversations``: pictures and rows as people have them."""
 
 import json
 from pathlib import Path
 
 import pytest
+from datasets import Dataset
 from published import picture
 
 from data.errors import DataError
-from data.sources import folder
+from data.sources import conversations, folder
 
 
 def made(tmp_path: Path, table: str, text: str) -> str:
@@ -62,6 +63,34 @@ def test_a_person_under_two_names_and_an_empty_picture_are_refused(tmp_path: Pat
     (tmp_path / "b.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"b\.png of .* has 0 bytes"):
         folder(path=path)
+
+
+@pytest.mark.parametrize(("text", "said"), [("", "0 bytes.*write it again"), ("{cut", "JSON")])
+def test_conversations_that_cannot_be_read_are_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(text)
+    with pytest.raises(DataError, match=rf"rows\.jsonl: it can't be read \(.*{said}"):
+        conversations(path=str(tmp_path / "rows.jsonl"), cache=tmp_path / "cache")
+
+
+def test_ids_of_conversations_are_text(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": "hi"}]
+    rows = [{"images": [], "messages": said, "subject_id": who} for who in (7, 12, None)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    found = conversations(path=str(tmp_path / "rows.jsonl"), cache=tmp_path / "cache")
+    assert found["subject_id"] == ["7", "12", "r0000002"]
+    assert found["messages"][0] == said
+
+
+def test_copies_of_conversations_lie_in_the_cache_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "theirs")
+    rows = [{"images": [], "messages": [{"role": "user", "content": "hi"}]}]
+    (tmp_path / "set").mkdir()
+    Dataset.from_list(rows).to_parquet(tmp_path / "set" / "train.parquet")
+    assert len(conversations(path=str(tmp_path / "set"), cache=tmp_path / "cache")) == 1
+    assert [*(tmp_path / "cache" / "conversations").rglob("*.arrow")]
+    assert not [*(tmp_path / "theirs").rglob("*.arrow")]
 
 
 def test_a_missing_folder_is_named() -> None:
