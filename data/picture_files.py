@@ -1,7 +1,7 @@
 """Pictures as files: none empty, none missing, no one person under two names."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 
 from data.errors import DataError
@@ -11,21 +11,26 @@ SAME = ("refuse", "one_person")
 Shown = tuple[str, str]  # a picture's path, and who is in it
 
 
-def whole(shown: Iterable[Shown], *, missing: bool = False) -> Iterator[tuple[Shown, int]]:
+def whole(
+    shown: Iterable[Shown], *, out: Set[str], missing: bool = False
+) -> Iterator[tuple[Shown, int]]:
     """Each with its file's size in bytes; ``missing``: a file that isn't there is left out.
 
-    DataError on a file of 0 bytes, and on one that is missing.
+    Of those who are excluded (``out``) a file that is gone or empty is left out too. DataError on
+    any other of 0 bytes, and on one that is missing.
     """
     for path, subject in shown:
         try:
             size = Path(path).stat().st_size
         except OSError as error:
-            if missing:
+            if missing or subject in out:
                 continue
             raise DataError(
                 f"picture {Path(path).name} of {Path(path).parent.name}/ is not there "
                 f"({error.strerror}): unpack the whole set into data.source.path"
             ) from error
+        if not size and subject in out:
+            continue
         if not size:
             raise DataError(
                 f"picture {Path(path).name} of {Path(path).parent.name}/ has 0 bytes, as a copy "
@@ -35,7 +40,7 @@ def whole(shown: Iterable[Shown], *, missing: bool = False) -> Iterator[tuple[Sh
 
 
 def one_name_each(
-    shown: Iterable[Shown], *, same_picture: str = "refuse", missing: bool = False
+    shown: Iterable[Shown], *, out: Set[str], same_picture: str, missing: bool = False
 ) -> dict[str, str]:
     """Name → the name that stands for it, for people who share a picture to the byte.
 
@@ -45,7 +50,7 @@ def one_name_each(
     if same_picture not in SAME:
         raise DataError(f"data.source.same_picture={same_picture}: choose {' or '.join(SAME)}")
     by_size: dict[int, list[Shown]] = {}
-    for each, size in whole(shown, missing=missing):
+    for each, size in whole(shown, out=out, missing=missing):
         by_size.setdefault(size, []).append(each)
     stands: dict[str, str] = {}
     for group in by_size.values():
@@ -60,6 +65,14 @@ def one_name_each(
                 raise DataError(_twice(path, subject, other, who))
             stands[max(ours, theirs)] = min(ours, theirs)
     return {name: _stands(stands, name) for name in stands}
+
+
+def together(stands: Mapping[str, str]) -> dict[str, list[str]]:
+    """The one name that stands for a person of several → all of theirs."""
+    found: dict[str, list[str]] = {}
+    for name, one in stands.items():
+        found.setdefault(one, [one]).append(name)
+    return found
 
 
 def _stands(stands: dict[str, str], name: str) -> str:

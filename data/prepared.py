@@ -10,7 +10,7 @@ from conf import target
 from conf.schema import Config
 from data.errors import DataError
 from data.sources import splits
-from lineage.exclusion import excluded
+from lineage import aliases, exclusion
 from lineage.place import place
 
 
@@ -29,7 +29,7 @@ def prepared(config: Config) -> dict[str, Dataset]:
 
 def kept(config: Config, parted: Mapping[str, Dataset]) -> dict[str, Dataset]:
     """``parted`` without people who are excluded (``python -m lineage exclude``)."""
-    out = excluded(place(config.checkpoints))
+    out = exclusion.ids(place(config.checkpoints), cache_folder(config))
     if not out:
         return dict(parted)
     return {
@@ -41,10 +41,17 @@ def kept(config: Config, parted: Mapping[str, Dataset]) -> dict[str, Dataset]:
 def dealt(config: Config) -> dict[str, Dataset]:
     """The config's source parted by person, the excluded among them.
 
-    They are dealt like all others and taken out after, so that no one else changes split.
+    They are dealt like all others and taken out after, so that no one else changes split. Where the
+    source made one person of several names, these are noted.
     """
+    checkpoints, cache = place(config.checkpoints), cache_folder(config)
+    exclusion.share(checkpoints, cache)
     make = target.function(config.data.source, where="data.source")
-    table = make(cache=str(cache_folder(config)))
+    table = make(cache=str(cache))
+    if "names" in table.column_names:
+        several = table.select_columns(["names"]).with_format("arrow")[:]["names"].drop_null()
+        aliases.note(several.to_pylist(), checkpoints)
+        table = table.remove_columns("names")
     if not config.data.people:
         raise DataError("data.people: say how many people each split has, as {private: 20}")
     return splits(table, config.data.people, seed=config.seed)

@@ -15,10 +15,11 @@ from datasets import Dataset, Image, List, load_dataset, load_from_disk
 from datasets.exceptions import DatasetsError
 
 from data.attributes import CLASSES
-from data.dialogues.features import PICTURES, TEXT
+from data.dialogues.features import NAMED, TEXT
 from data.errors import DataError
-from data.picture_files import one_name_each
+from data.picture_files import one_name_each, together
 from data.pictures import check_disjoint, split_people
+from lineage.exclusion import excluded
 
 TABLES = {".csv", ".jsonl"}
 COPIES = "conversations"  # below the cache
@@ -69,10 +70,13 @@ def folder(
     if not rows:
         raise DataError(f"{file.name}: it has no rows")
     shown = [(row["image"]["path"], row["subject_id"]) for row in rows]
-    stands = one_name_each(shown, same_picture=same_picture, missing=True)
+    out = excluded(Path(cache).expanduser()).keys()
+    stands = one_name_each(shown, out=out, same_picture=same_picture, missing=True)
+    named = together(stands)
     for row in rows:
         row["subject_id"] = stands.get(row["subject_id"], row["subject_id"])
-    return Dataset.from_list(rows, features=PICTURES)
+        row["names"] = named.get(row["subject_id"])
+    return Dataset.from_list(rows, features=NAMED)
 
 
 def conversations(

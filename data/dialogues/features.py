@@ -13,6 +13,7 @@ SCORES = {"personalization": Value("float32"), "leakage": Value("float32")}
 PICTURES = Features(
     {"picture_id": TEXT, "subject_id": TEXT, "image": Image(), "attributes": ATTRIBUTES}
 )
+NAMED = Features({**PICTURES, "names": List(TEXT)})  # of a person of several, all of them
 _SHOWN = {
     "row_id": TEXT,
     "picture_id": TEXT,

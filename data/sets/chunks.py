@@ -6,7 +6,7 @@ Pictures are in it by path.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -16,17 +16,21 @@ from datasets import Dataset, Features
 
 from data import table_files
 from data.errors import DataError
+from lineage.exclusion import excluded
 from lineage.files import digest, read_json, remove_leftovers, write_json
+from lineage.forget import EMPTY, IDS
 
 CHUNK_ROWS = 5000
 FOLDER = "sets"  # below the cache
 WHOLE = "whole.json"
 
-Rows = Callable[[], Iterable[Mapping[str, Any]]]
+Rows = Callable[[Set[str]], Iterable[Mapping[str, Any]]]
 
 
 def built(rows: Rows, *, features: Features, cache: str | Path, known_by: Sequence[Any]) -> Dataset:
-    """``rows()`` as a table below ``cache``, read from there once it is whole.
+    """``rows(out)`` as a table below ``cache``, read from there once it is whole.
+
+    ``out`` are those whom the cache lists as excluded: of their rows the table holds ids alone.
 
     ``known_by`` says what the table depends on: settings, and the files that rows are read from
     (paths, by their size and time of change). Raises DataError where there are no rows.
@@ -35,7 +39,8 @@ def built(rows: Rows, *, features: Features, cache: str | Path, known_by: Sequen
     if not (folder / WHOLE).exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_leftovers(folder)
-        count = _write(rows(), folder, features)
+        out = excluded(Path(cache).expanduser()).keys()
+        count = _write((_told(row, out) for row in rows(out)), folder, features)
         if not count:
             raise DataError("data.source: it has no rows; look at the folder or file it names")
         write_json(folder / WHOLE, {"chunks": count})
@@ -60,6 +65,13 @@ def _write(rows: Iterable[Mapping[str, Any]], folder: Path, features: Features) 
             table_files.write(chunk(folder, number), some, features)
         number += 1
     return number
+
+
+def _told(row: Mapping[str, Any], out: Set[str]) -> Mapping[str, Any]:
+    """The row, or of somebody who is excluded what stands for it."""
+    if out.isdisjoint([row["subject_id"], *(row.get("names") or ())]):
+        return row
+    return {name: cell if name in IDS else EMPTY.get(name) for name, cell in row.items()}
 
 
 def _digest(known_by: Sequence[Any]) -> str:

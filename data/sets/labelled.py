@@ -1,6 +1,6 @@
 """What sets of labelled faces have in common: from labels to the pictures table."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,9 @@ from typing import Any
 from datasets import Dataset
 
 from data.attributes import CLASSES
-from data.dialogues.features import PICTURES
+from data.dialogues.features import NAMED
 from data.errors import DataError
-from data.picture_files import one_name_each
+from data.picture_files import one_name_each, together
 from data.sets.chunks import built
 
 
@@ -33,18 +33,21 @@ def pictures(
 ) -> Dataset:
     """The faces as a pictures table. DataError on empty or missing files, or one person twice."""
 
-    def rows() -> Iterator[dict[str, Any]]:
+    def rows(out: Set[str]) -> Iterator[dict[str, Any]]:
         shown = ((str(face.path), face.subject_id) for face in faces())
-        stands = one_name_each(shown, same_picture=same_picture)
+        stands = one_name_each(shown, out=out, same_picture=same_picture)
+        named = together(stands)
         for face in faces():
+            who = stands.get(face.subject_id, face.subject_id)
             yield {
                 "picture_id": face.picture_id,
-                "subject_id": stands.get(face.subject_id, face.subject_id),
+                "subject_id": who,
                 "image": {"path": str(face.path), "bytes": None},
                 "attributes": {name: face.attributes.get(name) for name in CLASSES},
+                "names": named.get(who),
             }
 
-    return built(rows, features=PICTURES, cache=cache, known_by=[*known_by, same_picture])
+    return built(rows, features=NAMED, cache=cache, known_by=[*known_by, same_picture])
 
 
 def there(folder: Path, *names: str, of: str) -> Path:

@@ -6,7 +6,7 @@ its own person; nothing is labelled, so a stage takes rows by ``data.sources.own
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +65,14 @@ def _conversations(
     inside = folder / "images"
     where = Path(images).expanduser() if images else inside if inside.is_dir() else folder
     return built(
-        lambda: _rows(file, where),
+        lambda out: _rows(file, where, out),
         features=FEATURES,
         cache=cache,
         known_by=[name, file, str(where)],
     )
 
 
-def _rows(file: Path, where: Path) -> Iterator[dict[str, Any]]:
+def _rows(file: Path, where: Path, out: Set[str]) -> Iterator[dict[str, Any]]:
     for number, raw in enumerate(objects(file)):
         if missing := [name for name in ("id", "conversations") if name not in raw]:
             raise DataError(
@@ -82,14 +82,14 @@ def _rows(file: Path, where: Path) -> Iterator[dict[str, Any]]:
         if not raw.get("image"):
             continue
         picture = str(where / raw["image"])
-        for _ in whole([(picture, "")]):
-            yield {
-                "row_id": f"r{number:07d}",
-                "picture_id": raw["image"],
-                "subject_id": raw["image"],
-                "image": {"path": picture, "bytes": None},
-                "messages": _messages(raw["conversations"], f"{file.name} row {number}"),
-            }
+        list(whole([(picture, raw["image"])], out=out))  # raises
+        yield {
+            "row_id": f"r{number:07d}",
+            "picture_id": raw["image"],
+            "subject_id": raw["image"],
+            "image": {"path": picture, "bytes": None},
+            "messages": _messages(raw["conversations"], f"{file.name} row {number}"),
+        }
 
 
 def _messages(turns: list[Mapping[str, str]], where: str) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ show the same picture are of one person. Stages take rows by ``data.sources.own_
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +102,11 @@ def _read(
         )
     laid = Path(cache).expanduser() / FOLDER / PICTURES
 
-    def rows() -> Iterator[dict[str, Any]]:
+    def rows(out: Set[str]) -> Iterator[dict[str, Any]]:
         for number, (file, row) in enumerate(_raw(files, wanted, of=of)):
             if any(row[column] is None for column in wanted if column != "category"):
                 raise DataError(f"{file.name} row {number}: an empty cell; fetch the set again")
-            picture = _laid(row["image"], laid, f"{file.name} row {number}")
+            picture = _laid(row["image"], laid, f"{file.name} row {number}", out=out)
             yield {
                 "row_id": f"{part}{number:07d}",
                 "part": part,
@@ -135,13 +135,13 @@ def _raw(
             yield from ((file, row) for row in batch.to_pylist())
 
 
-def _laid(image: Any, folder: Path, where: str) -> Path:
-    """The picture as a file named by its hash."""
+def _laid(image: Any, folder: Path, where: str, *, out: Set[str]) -> Path:
+    """The picture as a file named by its hash; of those in ``out`` the name alone."""
     content = image.get("bytes") if isinstance(image, Mapping) else None
     if not content:
         raise DataError(f"{where}: its picture has 0 bytes; fetch the set again")
     kind = Path(image.get("path") or "").suffix
     path = folder / f"{hashlib.sha256(content).hexdigest()[:24]}{kind}"
-    if not path.exists():
+    if path.stem not in out and not path.exists():
         write_bytes(path, content, mode=0o600)
     return path

@@ -201,8 +201,8 @@ def test_caches_are_the_owners_alone_and_lose_a_person(encoder: Any, tmp_path: P
     folder = tmp_path / "rows"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
-    assert forget("nobody", tmp_path) == [] and len(digests(tmp_path)) == 3
-    assert forget("p5", tmp_path) == ["rows"]
+    assert forget({"nobody"}, tmp_path) == [] and len(digests(tmp_path)) == 3
+    assert forget({"p5"}, tmp_path) == ["rows"]
     left = digests(tmp_path)
     assert len(left) == 2 and not any(b"p5" in path.read_bytes() for path in folder.iterdir())
     encoded(rows, encoder, tmp_path)
@@ -217,7 +217,7 @@ def test_a_files_copy_is_the_owners_alone_and_goes_with_a_person(tmp_path: Path)
     assert rows[3] == "the top is red 3."
     copies = tmp_path / "cache" / "conversations"
     assert stat.S_IMODE(copies.stat().st_mode) == 0o700 and list(copies.rglob("*.arrow"))
-    assert forget("p1", tmp_path / "cache") == ["conversations"] and not copies.exists()
+    assert forget({"p1"}, tmp_path / "cache") == ["conversations"] and not copies.exists()
 
 
 def _texts(folder: Path, source: Any) -> Iterator[str]:

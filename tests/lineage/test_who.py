@@ -83,7 +83,9 @@ def test_tables_and_laid_pictures_of_a_person_go_and_others_stay(tmp_path: Path)
     emptied = exclude(out, tmp_path, tmp_path / "cache", quiet=True)["emptied"]
     assert len(emptied) == 1 and emptied[0].startswith("sets/")
     again = user_vlm_instruct(**where, cache=tmp_path / "cache")
-    assert again["subject_id"] == [stays] and again[0]["image"].size == (16, 16)
+    assert again["subject_id"] == [out, stays, out] and again[1]["image"].size == (16, 16)
+    assert again[0] == {**dict.fromkeys(again[0]), "row_id": "instruct0000000", "part": "instruct",
+                        "picture_id": out, "subject_id": out}  # fmt: skip
     assert [path.stem for path in (tmp_path / "cache/sets/pictures").iterdir()] == [stays]
 
 

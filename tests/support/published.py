@@ -31,9 +31,11 @@ def picture(path: Path, seed: int) -> Path:
     return path
 
 
-def fairface(folder: Path) -> Path:
-    """``fairface_label_train.csv`` beside ``train/``: four people, one of them a child."""
+def fairface(folder: Path, *, more: int = 0) -> Path:
+    """``fairface_label_train.csv`` beside ``train/``: four people, one a child, and ``more``."""
     labels = (("50-59", "Male"), ("20-29", "Female"), ("3-9", "Female"), ("more than 70", "Male"))
+    labels += (("30-39", "Female"),) * more
+    folder.mkdir(exist_ok=True)
     with (folder / "fairface_label_train.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(FAIRFACE)

@@ -4,18 +4,25 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import published
 import pytest
 from published import picture
 
 from conf import compose
 from conf.schema import Config
+from data import prepared
+from data.attributes import CLASSES
 from evaluation.suites import Suites
 from export.run import export
 from lineage import exclusion, people
 from lineage.errors import TactError
 from lineage.run import RunFolder
+from lineage.who import exclude
 from train.run import execute
 
+FAIRFACE = ["data=fairface", "+stage.align.rows.readback=0.5", "+stage.align.rows.captions=0.5",
+            "+stage.instruct.rows.facts=0.0", "stage.instruct.steps=2",
+            "stage.instruct.rows.count=12"]  # fmt: skip
 LABELS = {"gender": "man", "age": "senior", "skin": "tan", "expression": "sad", "glasses": "no",
           "hair": "red", "top": "blue", "place": "park"}  # fmt: skip
 Words = Callable[..., Config]
@@ -81,3 +88,23 @@ def test_a_report_after_an_exclusion_leaves_the_person_out_and_notes_the_others(
     assert after == before[1:]
     reported = [p for p in people.of(run) or () if p.kind == people.REPORT]
     assert [(p.stage, p.split, p.people) for p in reported] == [("align", "test", sorted(before))]
+
+
+def test_of_a_published_set_nobody_else_moves_and_the_run_goes_on_and_is_measured(
+    words: Words, tmp_path: Path
+) -> None:
+    where = f"data.source.path={published.fairface(tmp_path / 'set', more=7)}"
+    config = words("first", *FAIRFACE, where)
+    execute(config)
+    run = RunFolder(tmp_path / "runs" / "first")
+    before = prepared.dealt(config)
+    out, stays = before["test"]["subject_id"]
+    exclude(out, tmp_path / "runs", tmp_path / "cache", quiet=True)
+    after = prepared.dealt(config)
+    assert prepared.fingerprint(after) == prepared.fingerprint(before)
+    nothing = {"image": None, "attributes": dict.fromkeys(CLASSES)}
+    assert after["test"][0] == {"picture_id": out, "subject_id": out, **nothing}
+    assert after["private"].to_dict() == before["private"].to_dict()
+    assert Suites(config, run, run.finished_stages()).test["subject_id"] == [stays]
+    execute(words("first", *FAIRFACE, where, "steps=[align,instruct]"))
+    assert [state.stage for state in run.finished_stages()] == ["align", "instruct"]
