@@ -19,9 +19,8 @@ from huggingface_hub.utils import logging as hub_logging
 
 from lineage import files
 from lineage.errors import TactError
-from lineage.run import RunFolder
+from lineage.run import PUSHED, RunFolder
 
-STATE = "push.json"  # in the run folder: where its export went, and how far
 TRIES, LONGEST_S = 5, 60
 FAILURES = (httpx2.HTTPError, OSError, RuntimeError, ValueError)
 KEPT = (".gitattributes",)  # the Hub's own
@@ -62,14 +61,16 @@ def push(run: RunFolder, folder: Path, *, to: str, update: bool, public: bool) -
 
 
 def _state(run: RunFolder, to: str) -> dict[str, Any]:
-    path = run.path / STATE
+    path = run.path / PUSHED
     found: dict[str, Any] = files.read_json(path) if path.exists() else {}
-    same = found.get("to") == to
-    return found if same else {"to": to, "begun": False, "made": False, "commit": None, "files": ""}
+    if found.get("to") == to:
+        return found
+    return {"to": to, "begun": False, "made": False, "commit": None, "files": "",
+            "before": run.pushed()}  # fmt: skip
 
 
 def _note(run: RunFolder, state: Mapping[str, Any]) -> None:
-    files.write_json(run.path / STATE, state)
+    files.write_json(run.path / PUSHED, state)
 
 
 def _enter(api: HfApi, run: RunFolder, to: str, state: dict[str, Any], *, update: bool) -> None:
@@ -94,7 +95,7 @@ def _enter(api: HfApi, run: RunFolder, to: str, state: dict[str, Any], *, update
     if not _asked(make, to) and not update:
         lost = asked_before or tries[0] > 1  # it may have been made and its answer lost
         if not lost or _there(api, to):
-            (run.path / STATE).unlink(missing_ok=True)
+            _note(run, {**state, "begun": False})
             raise NameTaken(
                 f"{to} exists on the Hub: push to another name, or over what is there with "
                 "update=true"

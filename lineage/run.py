@@ -15,6 +15,7 @@ from lineage.difference import difference
 from lineage.errors import InUse, TactError
 
 RUNNING, DONE, INHERITED = "running", "done", "inherited"
+PUSHED = "push.json"  # in the run folder: where its export went, and how far
 
 
 @dataclass
@@ -140,6 +141,13 @@ class RunFolder:
                     + "\nRestore these, or choose another run= (parent= starts from this one)"
                 )
         files.write_text(path, text)
+
+    def pushed(self) -> list[str]:
+        """The Hub repositories that exports of the run went to."""
+        path = self.path / PUSHED
+        state = files.read_json(path) if path.exists() else {}
+        last = [state["to"]] if state.get("made") else []
+        return list(dict.fromkeys([*state.get("before", ()), *last]))
 
     def stage_dir(self, stage: str) -> Path:
         """``stages/<n>-<stage>/``, n counting the stages of the manifest from 1."""

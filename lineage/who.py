@@ -29,11 +29,13 @@ def who(subject: str, checkpoints: Path, *, quiet: bool = False) -> dict[str, An
         parts = [p for p in noted if not names.isdisjoint(p.people)]
         if parts:
             trained = any(p.kind == people.STAGE for p in parts)
+            pushed = run.pushed() if trained else []
             found.append(
                 {
                     "run": run.name,
                     "parts": [{"stage": p.stage, "kind": p.kind, "split": p.split} for p in parts],
-                    "exported": trained and (run.path / "export").exists(),
+                    "exported": bool(pushed) or trained and (run.path / "export").exists(),
+                    "pushed": pushed,
                 }
             )
     result = {
@@ -67,6 +69,7 @@ def exclude(subject: str, checkpoints: Path, cache: Path, *, quiet: bool = False
         "train_again": [name for name, own in kinds.items() if people.STAGE in own],
         "measure_again": [name for name, own in kinds.items() if people.REPORT in own],
         "exported": [run["run"] for run in there["runs"] if run["exported"]],
+        "pushed": [to for run in there["runs"] for to in run["pushed"]],
         "unknown": there["unknown"],
         "emptied": emptied,
         "not_there": gone,
@@ -102,7 +105,8 @@ def _print(found: dict[str, Any]) -> None:
             table.add_column(column)
         for run in found["runs"]:
             for part in run["parts"]:
-                out = "yes" if run["exported"] and part["kind"] == people.STAGE else ""
+                trained = part["kind"] == people.STAGE
+                out = (", ".join(run["pushed"]) or "yes") if run["exported"] and trained else ""
                 table.add_row(run["run"], part["stage"], part["kind"], part["split"], out)
         console.print(table)
     else:
@@ -129,6 +133,7 @@ def _tell(result: dict[str, Any]) -> None:
         ("train_again", "train again, under another run="),
         ("measure_again", "measure again (again=true): their reports show them"),
         ("exported", "exported with what it learnt of them"),
+        ("pushed", "on the Hub with what it learnt of them; take it down there"),
         ("unknown", "not known, they noted nobody"),
         ("emptied", "emptied in the cache"),
         ("not_there", "caches that runs name and that aren't here; exclude them where they lie"),

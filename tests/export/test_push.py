@@ -12,8 +12,10 @@ from loopback import Fault, Hub, Repo, known_here, loopback
 
 from export.hub import NameTaken, push
 from export.ready import ready
+from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
+from lineage.who import who
 
 TO = "me/demo"
 
@@ -130,6 +132,19 @@ def test_a_name_that_exists_is_left_alone_unless_told(hub: Hub, run: RunFolder) 
     assert len(hub.repos[TO].commits) == 1
     pushed(run, update=True)
     assert hub.content(TO) == whole(run) and len(hub.repos[TO].commits) == 2
+
+
+def test_all_repositories_that_it_went_to_are_told_with_who_it_was_trained_on(
+    hub: Hub, run: RunFolder
+) -> None:
+    pushed(run)
+    hub.repos["me/taken"] = Repo("public", [{}])
+    with pytest.raises(NameTaken):
+        push(run, run.path / "export", to="me/taken", update=False, public=False)
+    push(run, run.path / "export", to="me/second", update=False, public=False)
+    shutil.rmtree(run.path / "export")
+    (found,) = who(min(people.trained_on(run)), run.path.parent, quiet=True)["runs"]
+    assert found["exported"] and found["pushed"] == [TO, "me/second"]
 
 
 def test_another_export_is_an_update(hub: Hub, run: RunFolder) -> None:

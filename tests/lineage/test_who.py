@@ -12,7 +12,7 @@ import pytest
 
 from lineage import exclusion, people
 from lineage.errors import TactError
-from lineage.run import RunFolder
+from lineage.run import PUSHED, RunFolder
 from lineage.who import exclude, who
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,12 +35,27 @@ def test_a_person_is_found_in_runs_stages_reports_and_exports(tmp_path: Path) ->
     old.write(old.read())
     found = who("ann", tmp_path, quiet=True)
     instruct = {"stage": "instruct", "kind": "stage", "split": "private"}
-    assert found["runs"] == [{"run": "first", "parts": [instruct], "exported": True}]
+    assert found["runs"] == [{"run": "first", "parts": [instruct], "exported": True, "pushed": []}]
     assert found["unknown"] == ["old"] and found["excluded"] is None
     there = {run["run"]: run["exported"] for run in who("cem", tmp_path, quiet=True)["runs"]}
     assert there == {"first": False, "second": False}
     mode = stat.S_IMODE((first.private / people.NAME).stat().st_mode)
     assert mode == 0o600
+
+
+def test_an_export_that_was_pushed_is_named_though_it_is_gone_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = noted(tmp_path, "run", instruct=["ann"])
+    pushed = {"to": "me/demo", "begun": True, "made": True, "commit": "abc", "files": ""}
+    (run.path / PUSHED).write_text(json.dumps(pushed))
+    (there,) = who("ann", tmp_path)["runs"]
+    assert (there["exported"], there["pushed"]) == (True, ["me/demo"])
+    assert "me/demo" in capsys.readouterr().out
+    assert exclude("ann", tmp_path, tmp_path / "cache")["pushed"] == ["me/demo"]
+    assert "take it down there: me/demo" in capsys.readouterr().out
+    (run.path / PUSHED).write_text(json.dumps({**pushed, "made": False}))
+    assert who("ann", tmp_path, quiet=True)["runs"][0]["exported"] is False
 
 
 def test_a_stage_that_goes_on_keeps_those_it_had(tmp_path: Path) -> None:
