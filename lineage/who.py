@@ -38,10 +38,11 @@ def who(subject: str, checkpoints: Path, *, quiet: bool = False) -> dict[str, An
                     "pushed": pushed,
                 }
             )
+    out = exclusion.excluded(checkpoints)
     result = {
         "subject": subject,
         "also": sorted(names - {subject}),
-        "excluded": exclusion.excluded(checkpoints).get(subject),
+        "excluded": min((out[name] for name in names & out.keys()), default=None),
         "runs": found,
         "unknown": unknown,
     }

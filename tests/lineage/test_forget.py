@@ -77,6 +77,8 @@ def test_who_is_one_person_with_another_is_found_and_goes_by_each_name(
     assert found["also"] == [ann]
     assert [run["run"] for run in found["runs"]] == ["x"]
     assert out_of(tmp_path, bea)["train_again"] == ["x"]
+    told = who(ann, tmp_path / "runs", quiet=True)
+    assert told["excluded"] and told["also"] == [bea]
     kept = prepared.prepared(config)["private"]
     assert not {ann, bea} & {*kept["subject_id"], *kept["picture_id"]} and len(kept)
     assert len(prepared.dealt(config)["private"]) == len(kept) + 2
