@@ -17,7 +17,7 @@ from conf.schema import Config
 from export.saving import save
 from lineage.errors import TactError
 from lineage.run import RunFolder, StageState
-from models import configured
+from models import configured, origin
 from models.vlm import VLM
 
 FITS = ("lora", "interface", "reader", "facts")  # parts that an adapter holds, or leaves out
@@ -67,7 +67,8 @@ def write(
         copy.load_state_dict(trained)
     named = made.peft_config["default"]
     named.base_model_name_or_path = base
-    named.revision = None if config.export.base else config.model.revision
+    begun_at = origin.kept(config.model, run.read().model).revision
+    named.revision = None if config.export.base else begun_at
     save(made.to(getattr(torch, config.export.dtype)), folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's own, of the folder that was read
     model.parts.processor.save_pretrained(folder)

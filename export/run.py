@@ -57,7 +57,7 @@ def _model(
     """The weights, in the form and type that are asked for."""
     dtype = config.export.dtype
     if base is not None:
-        begun = configured.model(config.model, rule, seed=config.seed)
+        begun = configured.begun(config, run, rule)
         adapter.write(model, config, run, folder / "adapter", begun=begun, base=base)
     elif config.model.interface.kind == "open":
         halves.write_open(model, folder / "model", dtype=dtype)

@@ -36,16 +36,19 @@ def llava(
     tower: Part,
     language: Part,
     tokenizer: str | None = None,
+    revisions: Mapping[str, str] | None = None,
     feature_layer: int = -1,
     seed: int = 0,
 ) -> tuple[Any, Any]:
     """The model and its processor; what is not pretrained is drawn from ``seed``.
 
-    ``tokenizer`` is the language model's own where that is a folder or id. TactError where a part
-    can't be read, is of the wrong kind, or lacks what it needs.
+    ``tokenizer`` is the language model's own where that is a folder or id. ``revisions``: part →
+    commit of its Hub id. TactError where a part can't be read, is of the wrong kind, or lacks what
+    it needs.
     """
-    vision, seeing = _tower(tower)
-    text, speaking, words = _language(language, tokenizer, seed=seed)
+    at = revisions or {}
+    vision, seeing = _tower(tower, at.get("tower"))
+    text, speaking, words = _language(language, tokenizer, at, seed=seed)
     config = LlavaConfig(
         vision_config=vision,
         text_config=text,
@@ -62,12 +65,12 @@ def llava(
     if speaking is not None:
         model.model.language_model.load_state_dict(speaking.base_model.state_dict())
         model.lm_head.load_state_dict(speaking.get_output_embeddings().state_dict())
-    return model, _processor(tower, vision, words)
+    return model, _processor(tower, vision, words, revision=at.get("tower"))
 
 
-def _tower(given: Part) -> tuple[Any, nn.Module | None]:
+def _tower(given: Part, revision: str | None) -> tuple[Any, nn.Module | None]:
     """The tower's config, and the tower where it is pretrained."""
-    config = _config(given, key=TOWER)
+    config = _config(given, key=TOWER, revision=revision)
     if config.model_type not in (*TOWERS, *(WITH_TOWERS if isinstance(given, str) else ())):
         raise TactError(
             f"{TOWER}: {config.model_type!r} is no vision tower that LLaVA can be composed of; "
@@ -75,23 +78,27 @@ def _tower(given: Part) -> tuple[Any, nn.Module | None]:
         )
     if not isinstance(given, str):
         return config, None
-    whole = pretrained.load(AutoModel, given, key=TOWER, dtype=torch.float32)
+    whole = pretrained.load(AutoModel, given, key=TOWER, revision=revision, dtype=torch.float32)
     tower = whole.vision_model if config.model_type in WITH_TOWERS else whole
     return tower.config, tower
 
 
-def _language(given: Part, tokenizer: str | None, *, seed: int) -> tuple[Any, Any, Any]:
+def _language(
+    given: Part, tokenizer: str | None, at: Mapping[str, str], *, seed: int
+) -> tuple[Any, Any, Any]:
     """The language model's config, the model where it is pretrained, and its tokenizer.
 
     The vocabulary has room for the image token.
     """
-    config = _config(given, key=LANGUAGE)
+    revision = at.get("language")
+    config = _config(given, key=LANGUAGE, revision=revision)
     if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise TactError(f"{LANGUAGE}: {config.model_type!r} is no causal language model")
     if tokenizer is not None:
-        words = wording.tokenizer(tokenizer, key="model.parts.tokenizer")
+        key = "model.parts.tokenizer"
+        words = wording.tokenizer(tokenizer, key=key, revision=at.get("tokenizer"))
     elif isinstance(given, str):
-        words = wording.tokenizer(given, key=LANGUAGE)
+        words = wording.tokenizer(given, key=LANGUAGE, revision=revision)
     else:
         raise TactError(f"{LANGUAGE}: a config has no tokenizer; name one by model.parts.tokenizer")
     if not isinstance(given, str):
@@ -99,17 +106,19 @@ def _language(given: Part, tokenizer: str | None, *, seed: int) -> tuple[Any, An
         for name in ("pad", "bos", "eos"):
             setattr(config, f"{name}_token_id", getattr(words, f"{name}_token_id"))
         return config, None, words
-    model = pretrained.load(AutoModelForCausalLM, given, key=LANGUAGE, dtype=torch.float32)
+    model = pretrained.load(
+        AutoModelForCausalLM, given, key=LANGUAGE, revision=revision, dtype=torch.float32
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model.resize_token_embeddings(max(len(words), model.config.vocab_size))
     return model.config, model, words
 
 
-def _config(given: Part, *, key: str) -> Any:
+def _config(given: Part, *, key: str, revision: str | None) -> Any:
     try:
         if isinstance(given, str):
-            return AutoConfig.from_pretrained(given)
+            return AutoConfig.from_pretrained(given, revision=revision)
         return AutoConfig.for_model(**given)
     except (*pretrained.FAILURES, TypeError) as error:
         if isinstance(given, str):
@@ -120,12 +129,12 @@ def _config(given: Part, *, key: str) -> Any:
         ) from error
 
 
-def _processor(tower: Part, vision: Any, words: Any) -> LlavaProcessor:
+def _processor(tower: Part, vision: Any, words: Any, *, revision: str | None) -> LlavaProcessor:
     """The LLaVA processor; a new tower's pictures are squares of its own side."""
     square = {"height": vision.image_size, "width": vision.image_size}
     if isinstance(tower, str):
         try:
-            prepare = AutoImageProcessor.from_pretrained(tower)
+            prepare = AutoImageProcessor.from_pretrained(tower, revision=revision)
         except pretrained.FAILURES as error:
             raise pretrained.refusal(error, key=TOWER, name=tower) from error
     elif vision.model_type == "siglip_vision_model":

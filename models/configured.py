@@ -42,6 +42,11 @@ def model(config: ModelConfig, policy: Policy, *, seed: int) -> VLM:
     )
 
 
+def begun(config: Config, run: RunFolder, policy: Policy) -> VLM:
+    """The model that ``run`` began with, at the commit that it noted where none is stated."""
+    return model(origin.kept(config.model, run.read().model), policy, seed=config.seed)
+
+
 def lora_settings(config: ModelConfig) -> dict[str, Any]:
     """Arguments of ``lora.attach``."""
     lora = config.lora
@@ -79,7 +84,6 @@ def finished(
     TactError where the pretrained model that it began with has changed.
     """
     origin.check(config.model, run)
-    begun = model(config.model, policy, seed=config.seed)
-    parts = config.parent_parts
+    made, parts = begun(config, run, policy), config.parent_parts
     done = run.finished_stages() if stages is None else stages
-    return after(begun, config.model, run, done, inherited_parts=parts).eval()
+    return after(made, config.model, run, done, inherited_parts=parts).eval()

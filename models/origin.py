@@ -6,6 +6,7 @@ commit that it stands for.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from conf.schema import ModelConfig
@@ -19,13 +20,13 @@ Origin = dict[str, dict[str, str]]  # key of the config → file or "commit" →
 READ = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt", ".py")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 PARTS = ("tower", "language", "tokenizer")  # options of model.parts that may name a model
+COMPOSED = "models.compose.llava"  # takes the commits of its parts as ``revisions``
 
 
 def of(config: ModelConfig) -> Origin:
     """What the config's models are known by now; TactError names one that isn't there."""
     return {
-        key: _known_by(key, name, config.revision if key == "model.id" else None)
-        for key, name in named(config).items()
+        key: _known_by(key, name, _revision(config, key)) for key, name in named(config).items()
     }
 
 
@@ -38,10 +39,8 @@ def named(config: ModelConfig) -> dict[str, str]:
 
 def is_pinned(config: ModelConfig, key: str) -> bool:
     """Whether what ``key`` names is stated by itself: a folder, or a Hub id with its commit."""
-    pins = key == "model.id" and config.revision is not None
-    return Path(named(config)[key]).is_dir() or bool(
-        pins and COMMIT.fullmatch(str(config.revision))
-    )
+    commit = COMMIT.fullmatch(_revision(config, key) or "")
+    return Path(named(config)[key]).is_dir() or commit is not None
 
 
 def unpinned(config: ModelConfig) -> str | None:
@@ -51,15 +50,28 @@ def unpinned(config: ModelConfig) -> str | None:
         return None
     return (
         f"no commit pinned: {', '.join(loose)} may be another model tomorrow; the run notes the "
-        "commit that it begins with and keeps to it (model.id is pinned by model.revision=COMMIT)"
+        "commit that it begins with and keeps to it (model.id is pinned by model.revision=COMMIT, "
+        "a part of model=composed by +model.parts.revisions.PART=COMMIT)"
     )
+
+
+def kept(config: ModelConfig, began: Mapping[str, Mapping[str, str]] | None) -> ModelConfig:
+    """``config`` at the commits that a run ``began`` with, where it states none itself."""
+    loose = [key for key in named(config) if not is_pinned(config, key)]
+    noted = {key: (began or {}).get(key, {}).get("commit", "") for key in loose}
+    commits = {key: commit for key, commit in noted.items() if COMMIT.fullmatch(commit)}
+    revision, parts = commits.pop("model.id", config.revision), config.parts
+    if commits and parts is not None and parts.get("_target_") == COMPOSED:
+        of_parts = {key.rpartition(".")[2]: commit for key, commit in commits.items()}
+        parts = {**parts, "revisions": {**(parts.get("revisions") or {}), **of_parts}}
+    return replace(config, revision=revision, parts=parts)
 
 
 def check(config: ModelConfig, run: RunFolder) -> None:
     """TactError where the models that ``run`` began with are no longer what they were."""
     began = run.read().model
     if began is not None:
-        same(began, of(config), run=run.name, since=f"run={run.name}")
+        same(began, of(kept(config, began)), run=run.name, since=f"run={run.name}")
 
 
 def same(began: Mapping[str, Mapping[str, str]], now: Origin, *, run: str, since: str) -> None:
@@ -76,6 +88,13 @@ def same(began: Mapping[str, Mapping[str, str]], now: Origin, *, run: str, since
             f"{', '.join(changed[:4])}{' …' if len(changed) > 4 else ''}. Restore it (a Hub id: "
             "model.revision=COMMIT), or start again without it under another run="
         )
+
+
+def _revision(config: ModelConfig, key: str) -> str | None:
+    if key == "model.id":
+        return config.revision
+    stated = (config.parts or {}).get("revisions") or {}
+    return stated.get(key.rpartition(".")[2])
 
 
 def _known_by(key: str, name: str, revision: str | None) -> dict[str, str]:

@@ -30,7 +30,7 @@ FLATTENED = (
 )
 
 
-def tokenizer(name: str, *, key: str) -> Any:
+def tokenizer(name: str, *, key: str, revision: str | None = None) -> Any:
     """The tokenizer of a Hub id or folder, with the image token and a template that writes it.
 
     That is its own chat template, or ChatML where it has none but knows ChatML, or its own is that.
@@ -41,7 +41,7 @@ def tokenizer(name: str, *, key: str) -> Any:
         "tokenizer_config.json into the folder, or name another by model.parts.tokenizer"
     )
     try:
-        words = AutoTokenizer.from_pretrained(name)
+        words = AutoTokenizer.from_pretrained(name, revision=revision)
     except pretrained.FAILURES as error:
         raise TactError(missing) from error
     if len(words) <= len(words.all_special_tokens):  # what transformers makes of no file at all

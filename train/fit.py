@@ -60,7 +60,7 @@ def fit(
 
     folder = processes.by_first(begin)
     pl.seed_everything(config.seed * 1000 + len(started), verbose=False)
-    model = configured.model(config.model, policy, seed=config.seed)
+    model = configured.begun(config, run, policy)
     _check_lora(config, model)
     configured.after(model, config.model, run, started, inherited_parts=config.parent_parts)
     if "lora" in stage.train:

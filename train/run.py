@@ -117,12 +117,15 @@ def _note_model(config: Config, run: RunFolder) -> None:
 
     A run that has just begun asks its parent, unless it takes only parts of the parent's model.
     """
-    manifest, found = run.read(), origin.of(config.model)
+    manifest, begun_by = run.read(), config.model
     began, since = manifest.model, f"run={run.name}"
     if began is None and config.parent and config.parent_parts is None:
         name = config.parent.partition("@")[0]
         since = f"parent={name}"
-        began = RunFolder.existing(name, checkpoints=place(config.checkpoints)).read().model
+        parent = RunFolder.existing(name, checkpoints=place(config.checkpoints))
+        began, begun_by = parent.read().model, compose.from_yaml(parent.path / "config.yaml").model
+    same_names = origin.named(begun_by) == origin.named(config.model)
+    found = origin.of(origin.kept(config.model, began) if same_names else config.model)
     if began is not None:
         origin.same(began, found, run=run.name, since=since)
     manifest.model = found

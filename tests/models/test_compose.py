@@ -1,5 +1,6 @@
 """A LLaVA of a tower and a language model from two folders: aligned, and bad parts named."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,33 @@ def test_a_language_models_own_template_is_kept_and_writes_the_picture(
             assert encoder.pad_token_id >= 0
             ids = encoder.encode([encoder.render(TALK)])[0]
             assert ids.count(encoder.image_token_id) == encoder.tokens_per_picture
+
+
+def test_parts_are_read_at_the_commits_that_are_stated(
+    parts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    commit, moved = "a" * 40, "b" * 40
+    for name, later in (("clip", "silent"), ("qwen2", "silent")):
+        repository = tmp_path / f"models--nobody--{name}"
+        shutil.copytree(parts[name], repository / "snapshots" / commit)
+        shutil.copytree(parts[later], repository / "snapshots" / moved)
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text(moved)
+    given: dict[str, Any] = {"tower": "nobody/clip", "language": "nobody/qwen2"}
+    revisions = {"tower": commit, "language": commit}
+    whole, _ = compose.llava(**given, revisions=revisions)
+    seen = hf.AutoModel.from_pretrained(parts["clip"]).state_dict()
+    ours = whole.model.vision_tower.state_dict()
+    assert all(torch.equal(ours[name], tensor) for name, tensor in seen.items())
+    with pytest.raises(TactError, match="is no vision tower"):
+        compose.llava(**given, revisions={"language": commit})
+    with pytest.raises(TactError, match="no tokenizer that can be read"):
+        compose.llava(**given, revisions={"tower": commit})
+    given.update(tokenizer="nobody/qwen2", language=str(parts["silent"]))
+    assert compose.llava(**given, revisions={"tower": commit, "tokenizer": commit})
 
 
 def test_both_parts_can_be_new_ones_by_config(parts: dict[str, Path]) -> None:

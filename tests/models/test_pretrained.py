@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from conf.compose import load
 from conf.schema import ModelConfig
 from data.policy import policy
+from export.run import export
+from lineage import files
 from lineage.errors import TactError
 from lineage.run import RunFolder
 from models import build, configured, origin
@@ -99,24 +101,73 @@ def test_a_model_that_changed_since_a_run_or_its_parent_began_is_refused(
     assert execute(first)["stages"] == ["align"]
 
 
-def test_a_hub_id_is_known_by_its_commit(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+COMMITS = "a" * 40, "b" * 40
+
+
+@pytest.fixture
+def main(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the cache says that nobody/tiny stands for: the first of its two ``COMMITS``."""
     from huggingface_hub import constants
 
-    cache, commits = tmp_path / "hub", ("a" * 40, "b" * 40)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    repository = cache / "models--nobody--tiny"
-    for commit in commits:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    repository = tmp_path / "hub" / "models--nobody--tiny"
+    for commit in COMMITS:
         shutil.copytree(folder, repository / "snapshots" / commit)
-    main = repository / "refs" / "main"
-    main.parent.mkdir()
+    state = load_file(folder / WEIGHTS)
+    state[stored(state)] += 1.0
+    save_file(state, repository / "snapshots" / COMMITS[1] / WEIGHTS, metadata={"format": "pt"})
+    path = repository / "refs" / "main"
+    path.parent.mkdir()
+    path.write_text(COMMITS[0])
+    return path
+
+
+def test_a_run_keeps_to_the_commit_that_it_began_with(
+    short: Callable[..., list[str]], main: Path, pictures: Any, tmp_path: Path
+) -> None:
+    words = ["model=pretrained", "model.id=nobody/tiny", "trainer.validation_rows=0"]
+    words += [f"stage.{s}.{n}" for s in ("align", "instruct")
+              for n in ("steps=1", "rows.count=8", "batch_size_rows=4")]  # fmt: skip
+    execute(load(short(*words, "run=first", "steps=[align]")))
+    main.write_text(COMMITS[1])
+    first = load(short(*words, "run=first", "steps=[align,instruct]"))
+    execute(first)
+    execute(load(short(*words, "run=child", "parent=first@align", "steps=[align,instruct]")))
+    began = load_file(main.parents[1] / "snapshots" / COMMITS[0] / WEIGHTS)
+    for name in ("first", "child"):
+        run = RunFolder.existing(name, checkpoints=tmp_path)
+        assert run.read().model == {"model.id": {"commit": COMMITS[0]}}
+        made = configured.begun(first, run, policy(first.policy)).parts.whole.state_dict()
+        assert made[next(n for n in made if n.endswith(LAYER))].equal(began[stored(began)])
+        configured.finished(first, run, policy(first.policy))
+    export(RunFolder.existing("first", checkpoints=tmp_path), wanted={"form": "adapter"})
+    said = files.read_json(tmp_path / "first" / "export" / "adapter" / "adapter_config.json")
+    assert said["revision"] == COMMITS[0]
+    other = short(*words, "run=other", "parent=first@align", "steps=[]", "model.id=nobody/else")
+    with pytest.raises(TactError, match="model.id=nobody/else: it can't be loaded"):
+        execute(load(other))
+
+
+def test_parts_are_kept_to_their_commits_too() -> None:
+    parts = {"_target_": "models.compose.llava", "language": "nobody/words", "tower": "nobody/eye"}
+    began = {"model.parts.language": {"commit": COMMITS[0]}, "model.parts.tower": {"x": "y"}}
+    found = origin.kept(ModelConfig(parts=parts), began)
+    assert found.parts == {**parts, "revisions": {"language": COMMITS[0]}}
+    assert origin.kept(found, {"model.parts.language": {"commit": COMMITS[1]}}) == found
+    assert "language" not in str(origin.unpinned(found)) and "nobody/eye" in str(
+        origin.unpinned(found)
+    )
+    own = ModelConfig(parts={**parts, "_target_": "mine.made"})
+    assert origin.kept(own, began) == own and origin.kept(own, None) == own
+
+
+def test_a_hub_id_is_known_by_its_commit(main: Path) -> None:
     found = []
-    for commit in commits:
+    for commit in COMMITS:
         main.write_text(commit)
         found.append(origin.of(ModelConfig(id="nobody/tiny")))
-    assert found == [{"model.id": {"commit": commit}} for commit in commits]
-    pinned = origin.of(ModelConfig(id="nobody/tiny", revision=commits[0]))
+    assert found == [{"model.id": {"commit": commit}} for commit in COMMITS]
+    pinned = origin.of(ModelConfig(id="nobody/tiny", revision=COMMITS[0]))
     assert pinned == found[0]
     with pytest.raises(TactError, match=r"model.id \(commit\).*model.revision=COMMIT"):
         origin.same(found[0], found[1], run="x", since="run=x")
