@@ -45,7 +45,7 @@ def whole_model(
         model_type = AutoConfig.from_pretrained(id, revision=revision).model_type
         processor = families.processor(model_type, id, revision=revision)
     except pretrained.FAILURES as error:
-        raise pretrained.refusal(error, key="model.id", name=id) from error
+        raise pretrained.refusal(error, key="model.id", name=id, revision=revision) from error
     _limit(model_type, processor, picture_px)
     model = pretrained.load(
         AutoModelForImageTextToText,

@@ -122,7 +122,7 @@ def _config(given: Part, *, key: str, revision: str | None) -> Any:
         return AutoConfig.for_model(**given)
     except (*pretrained.FAILURES, TypeError) as error:
         if isinstance(given, str):
-            raise pretrained.refusal(error, key=key, name=given) from error
+            raise pretrained.refusal(error, key=key, name=given, revision=revision) from error
         reason = str(error).strip().splitlines()[0]
         raise TactError(
             f"{key}: {dict(given)} is no config ({reason}); say its model_type"
@@ -136,7 +136,7 @@ def _processor(tower: Part, vision: Any, words: Any, *, revision: str | None) ->
         try:
             prepare = AutoImageProcessor.from_pretrained(tower, revision=revision)
         except pretrained.FAILURES as error:
-            raise pretrained.refusal(error, key=TOWER, name=tower) from error
+            raise pretrained.refusal(error, key=TOWER, name=tower, revision=revision) from error
     elif vision.model_type == "siglip_vision_model":
         prepare = SiglipImageProcessorPil(size=square)
     else:

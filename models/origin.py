@@ -107,5 +107,5 @@ def _known_by(key: str, name: str, revision: str | None) -> dict[str, str]:
     try:
         found = cached_file(name, "config.json", revision=revision)
     except pretrained.FAILURES as error:
-        raise pretrained.refusal(error, key=key, name=name) from error
+        raise pretrained.refusal(error, key=key, name=name, revision=revision) from error
     return {"commit": extract_commit_hash(found, None) or "unknown"}

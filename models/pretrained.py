@@ -31,7 +31,7 @@ def load(kind: Any, name: str, *, key: str, **options: Any) -> Any:
                 name, output_loading_info=True, ignore_mismatched_sizes=True, **options
             )
     except FAILURES as error:
-        raise refusal(error, key=key, name=name) from error
+        raise refusal(error, key=key, name=name, revision=options.get("revision")) from error
     odd = {
         "missing": sorted(found["missing_keys"]),
         "left over": sorted(found["unexpected_keys"]),
@@ -52,10 +52,12 @@ def _empty(kind: Any, name: str, *, revision: str | None = None, **options: Any)
     return kind.from_config(config, **options)
 
 
-def refusal(error: Exception, *, key: str, name: str) -> TactError:
+def refusal(error: Exception, *, key: str, name: str, revision: str | None = None) -> TactError:
     """What the user is told of a model that can't be read."""
-    if (said := reach.why(error, name)) is not None:
+    if (said := reach.why(error, name, revision)) is not None:
         return TactError(f"{key}={name}: it can't be loaded: {said}")
+    if (file := reach.empty(name, revision)) is not None:
+        return TactError(f"{key}={name}: {file} is empty (0 bytes); fetch or copy it again")
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     if "attention implementation" in first:  # Gemma 2, in PaliGemma 2, has its own attention
         why = f"({first.split('. ')[0]}). Set model.attention=eager"

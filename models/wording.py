@@ -5,7 +5,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from lineage.errors import TactError
-from models import pretrained
+from models import pretrained, reach
 
 IMAGE = "<image>"
 CHATML_BEGINS = "<|im_start|>"
@@ -43,6 +43,8 @@ def tokenizer(name: str, *, key: str, revision: str | None = None) -> Any:
     try:
         words = AutoTokenizer.from_pretrained(name, revision=revision)
     except pretrained.FAILURES as error:
+        if reach.why(error, name, revision) is not None:
+            raise pretrained.refusal(error, key=key, name=name, revision=revision) from error
         raise TactError(missing) from error
     if len(words) <= len(words.all_special_tokens):  # what transformers makes of no file at all
         raise TactError(missing)

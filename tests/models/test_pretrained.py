@@ -46,8 +46,8 @@ def stored(state: dict[str, Any]) -> str:
 
 def harmed(folder: Path, harm: str) -> None:
     path = folder / WEIGHTS
-    if harm == "cut off":
-        path.write_bytes(path.read_bytes()[:2000])
+    if harm in ("cut off", "empty"):
+        path.write_bytes(path.read_bytes()[: 2000 if harm == "cut off" else 0])
         return
     state = load_file(path)
     layer = stored(state)
@@ -67,6 +67,7 @@ def harmed(folder: Path, harm: str) -> None:
         ("left over", "left over: model.adapter.weight"),
         ("of another shape", rf"of another shape: model\S+{LAYER}"),
         ("cut off", "can't be loaded"),
+        ("empty", rf"{WEIGHTS} is empty \(0 bytes\)"),
     ],
 )
 def test_a_checkpoint_that_is_not_whole_is_named(folder: Path, harm: str, said: str) -> None:

@@ -1,10 +1,13 @@
 """Models of a Hub that can't be had: one clear error each, and no token told."""
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from loopback import Hub, Repo, address, known_here, loopback
+import tiny_families
+from loopback import Fault, Hub, Repo, address, known_here, loopback
 
 from conf.schema import ModelConfig
 from lineage.errors import TactError
@@ -61,16 +64,42 @@ def test_a_model_or_a_revision_that_is_not_there(hub: Hub) -> None:
         whole("owner/open", revision="v9")
 
 
-@pytest.mark.parametrize("how", ["offline", "out of reach"])
-def test_without_a_network_it_is_said_what_is_cached(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "doesn't take the token that is set: it has expired or was revoked"),
+        (403, "the token that is set may not read it"),
+        (429, "asks to come back later"),
+        (503, "the Hub answered 503: run the same command again later"),
+    ],
+)
+def test_what_the_hub_refuses_has_its_own_words(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, status: int, said: str
 ) -> None:
+    hub.faults = [Fault("HEAD", "config.json", status, times=99)]
+    with pytest.raises(TactError, match=f"owner/open: it can't be loaded: .*{said}") as error:
+        whole("owner/open")
+    assert hub.token not in str(error.value) and "network" not in str(error.value)
+    if status == 401:
+        monkeypatch.delenv("HF_TOKEN")
+        with pytest.raises(TactError, match="the Hub asks for a token: `hf auth login`"):
+            whole("owner/open")
+
+
+def without_a_network(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     from huggingface_hub import constants
 
     if how == "offline":
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     else:
         address(monkeypatch, "http://127.0.0.1:9")  # nobody listens
+
+
+@pytest.mark.parametrize("how", ["offline", "out of reach"])
+def test_without_a_network_it_is_said_what_is_cached(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    without_a_network(monkeypatch, how)
     with pytest.raises(TactError, match=f"{'OFFLINE' if how == 'offline' else how}.*has no model"):
         whole("owner/open")
     snapshot = tmp_path / "models--nearby--small" / "snapshots" / ("0" * 40)
@@ -78,3 +107,38 @@ def test_without_a_network_it_is_said_what_is_cached(
     (snapshot / "config.json").write_text("{}")
     with pytest.raises(TactError, match="which has nearby/small. Give one of these or a folder"):
         whole("owner/open")
+
+
+SHARDS = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+PARTLY = {
+    "config alone": "has config.json and lacks processor and tokenizer, weights",
+    "no weights": "tokenizer_config.json and lacks weights",
+    "an index": f"lacks {SHARDS[1]}",
+}
+
+
+@pytest.mark.parametrize("how", ["offline", "out of reach"])
+@pytest.mark.parametrize("there", PARTLY)
+def test_without_a_network_it_is_said_what_of_it_is_cached(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str, how: str
+) -> None:
+    commit, repository = "a" * 40, tmp_path / "models--owner--open"
+    folder = repository / "snapshots" / commit
+    for part in tiny_families.make("llava"):
+        part.save_pretrained(folder)
+    weights = folder / "model.safetensors"
+    if there == "an index":
+        shutil.copy(weights, folder / SHARDS[0])
+        index = {"metadata": {}, "weight_map": {f"layer.{s}": s for s in SHARDS}}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    weights.unlink()
+    for path in folder.iterdir() if there == "config alone" else ():
+        if path.name != "config.json":
+            path.unlink()
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    without_a_network(monkeypatch, how)
+    where = "HF_HUB_OFFLINE is set" if how == "offline" else "the Hub is out of reach"
+    for revision in (None, commit):
+        with pytest.raises(TactError, match=f"{where}.* cache .*{PARTLY[there]}. Give a folder"):
+            whole("owner/open", revision=revision)
