@@ -22,8 +22,8 @@ from lineage.errors import TactError
 
 NEUTRAL = (
     "run", "parent", "description", "steps", "stages", "checkpoints", "cache", "logger", "site",
-    "export", "dry_run", "json", "trainer.threads", "trainer.progress", "trainer.log_every_steps",
-    "trainer.checkpoint_every_steps", "trainer.validate_every_steps",
+    "export", "dry_run", "json", "model.licence", "trainer.threads", "trainer.progress",
+    "trainer.log_every_steps", "trainer.checkpoint_every_steps", "trainer.validate_every_steps",
 )  # fmt: skip
 INSTEAD = {  # keys of other trainers → what stands in their place here
     "gradient_clip_val": "stage.NAME.gradient_clip_norm; with privacy.epsilon "

@@ -11,6 +11,7 @@ OTHER_STEPS = ("report", "export")
 HARMLESS = (  # may differ where a run goes on
     "run", "dry_run", "json", "progress", "steps", "stages", "checkpoints", "cache",
     "threads", "site", "report", "export", "validate_every_steps",
+    "licence.name", "licence.link", "licence.allows",
 )  # fmt: skip
 SPREAD = ("devices", "nodes", "strategy", "accumulate")  # without DP: the figures are the same
 

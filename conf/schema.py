@@ -47,11 +47,21 @@ class LoraSettings:
 
 
 @dataclass
+class LicenceConfig:
+    """Of the pretrained model, as its publisher states it: told and carried, nothing else."""
+
+    name: str | None = None  # the Hub's word where it has one, such as apache-2.0; null: not stated
+    link: str | None = None
+    allows: str | None = None  # in a few words
+
+
+@dataclass
 class ModelConfig:
     """A pretrained model by ``id``, or one built from ``parts`` (a ``_target_``)."""
 
     id: str | None = None  # Hub id or folder
     revision: str | None = None
+    licence: LicenceConfig = field(default_factory=LicenceConfig)
     parts: dict[str, Any] | None = None  # _target_: () -> models.parts.Parts
     interface: InterfaceConfig = field(default_factory=InterfaceConfig)
     lora: LoraSettings = field(default_factory=LoraSettings)

@@ -19,7 +19,7 @@ from lineage.run import DONE, INHERITED, RunFolder
 # Where and how a run is made, not what it is.
 PLACE = (
     "run", "checkpoints", "cache", "dry_run", "json", "description", "logger", "site",
-    "export",
+    "export", "model.licence",
     "trainer.threads", "trainer.progress",
 )  # fmt: skip
 PART = ("steps", "stages")  # a run may have gone further than a claim asks

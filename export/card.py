@@ -9,7 +9,7 @@ from jinja2 import Environment
 
 from conf.schema import Config
 from data.policy import Policy
-from data.sets import terms
+from export import licences
 from export.clean import PICTURE
 from export.evidence import Content, Evidence, headline
 from export.usage import usage
@@ -44,11 +44,13 @@ def card(
     text = packaged("export").joinpath("card.md.jinja").read_text(encoding="utf-8")
     measures = headline(evidence.report)
     ledger = evidence.ledger
+    began = licences.of_models(config, evidence.manifest)
+    terms = licences.of_data(config, evidence.manifest)
     return (
         Environment(keep_trailing_newline=True)
         .from_string(text)
         .render(
-            metadata=_metadata(config, measures, base=base),
+            metadata=_metadata(config, measures, licences.head(began, terms), base=base),
             not_met=evidence.not_met,
             bounds=policy.bounds,
             run=config.run,
@@ -66,7 +68,8 @@ def card(
             tokens=config.model.interface.tokens,
             bits=config.model.interface.bits,
             spent=ledger["statement"] if ledger else None,
-            terms=terms.carried(config.data.source),
+            began=began,
+            terms=terms,
             picture=PICTURE if drawn else None,
             measures=measures,
             fails=fails(evidence.report, policy),
@@ -105,11 +108,17 @@ def _intended(policy: Policy) -> str:
     )
 
 
-def _metadata(config: Config, measures: list[dict[str, Any]], *, base: str | None) -> str:
+def _metadata(
+    config: Config,
+    measures: list[dict[str, Any]],
+    licence: dict[str, Any],
+    *,
+    base: str | None,
+) -> str:
     """The card's head as YAML, with the figures as a model index."""
     kind = config.model.interface.kind
-    name = config.model.id
-    hub = None if name is None or Path(name).is_dir() else name
+    names = dict.fromkeys(origin.named(config.model).values())
+    hub_ids = [name for name in names if not Path(name).is_dir()]
     results = [
         EvalResult(
             task_type="image-text-to-text",
@@ -132,9 +141,8 @@ def _metadata(config: Config, measures: list[dict[str, Any]], *, base: str | Non
     return ModelCardData(
         library_name="transformers" if base is None else "peft",
         pipeline_tag="image-text-to-text",
-        license="apache-2.0" if name is None else "other",  # a pretrained model's own
-        license_name=None if name is None else "that-of-the-pretrained-model",
-        base_model=base or hub,
+        **licence,
+        base_model=[base] if base else hub_ids or None,
         tags=["tact", "privacy", kind],
         model_name=config.run,
         eval_results=results or None,

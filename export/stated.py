@@ -9,15 +9,14 @@ from jsonschema import Draft202012Validator
 
 from conf.schema import Config
 from data.policy import Policy
-from data.sets import terms
+from export import licences
 from export.evidence import Evidence, headline
 from lineage import files
 from lineage.errors import TactError
-from models import origin
 from privacy.accounting import RELATION
 
 NAME, SCHEMA = "privacy.json", "privacy.schema.json"
-VERSION = 3
+VERSION = 4
 
 
 def stated(config: Config, policy: Policy, evidence: Evidence, *, folder: Path) -> dict[str, Any]:
@@ -47,12 +46,12 @@ def stated(config: Config, policy: Policy, evidence: Evidence, *, folder: Path) 
             {"stage": s.stage, "weights_sha256": s.weights_sha256, "public_people": s.public}
             for s in evidence.manifest.stages
         ],
-        "pretrained": _pretrained(config, evidence),
+        "pretrained": licences.of_models(config, evidence.manifest),
         "data": {
             "source": config.data.source["_target_"],
             "fingerprint": evidence.manifest.data_fingerprint,
             "public_splits": list(config.data.public),
-            "terms": terms.carried(config.data.source),
+            "terms": licences.of_data(config, evidence.manifest),
         },
         "attacks": headline(evidence.report),
         "files": hashes(folder),
@@ -88,23 +87,6 @@ def check(content: dict[str, Any]) -> None:
             f"{NAME} is not what version {VERSION} of its schema says: {where}: "
             f"{first.message[:200]}. Export the run again with the version that trained it"
         )
-
-
-def _pretrained(config: Config, evidence: Evidence) -> list[dict[str, Any]]:
-    """What the run began with: a Hub id and its commit, or a folder, whose place is not told."""
-    found = []
-    for key, name in origin.named(config.model).items():
-        folder = Path(name).is_dir()
-        known = (evidence.manifest.model or {}).get(key, {})
-        found.append(
-            {
-                "part": key,
-                "hub_id": None if folder else name,
-                "commit": None if folder else known.get("commit"),
-                "pinned": origin.is_pinned(config.model, key),
-            }
-        )
-    return found
 
 
 def _unbounded(config: Config) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class StageState:
     weights_sha256: str | None = None
     ended: str | None = None
     public: bool = False  # whether all people whom it read are declared public
+    terms: dict[str, Any] | None = None  # of the source that it read; None: none were noted then
 
 
 @dataclass
@@ -155,11 +156,20 @@ class RunFolder:
         number = names.index(stage) + 1 if stage in names else len(names) + 1
         return self.path / "stages" / f"{number}-{stage}"
 
-    def begin(self, stage: str, *, trains: list[str], steps: int, public: bool = False) -> Path:
+    def begin(
+        self,
+        stage: str,
+        *,
+        trains: list[str],
+        steps: int,
+        public: bool = False,
+        terms: dict[str, Any] | None = None,
+    ) -> Path:
         """Enter the stage into the manifest as running; returns its folder."""
         manifest = self.read()
         if stage not in [s.stage for s in manifest.stages]:
-            manifest.stages.append(StageState(stage, RUNNING, trains, steps, public=public))
+            state = StageState(stage, RUNNING, trains, steps, public=public, terms=terms)
+            manifest.stages.append(state)
             self.write(manifest)
         folder = self.stage_dir(stage)
         folder.mkdir(parents=True, exist_ok=True)

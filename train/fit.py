@@ -17,6 +17,7 @@ from data.encoded import EncodedSet
 from data.lexicon import WORDS
 from data.policy import Policy
 from data.prepared import cache_folder
+from data.sets.terms import carried
 from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
@@ -53,7 +54,9 @@ def fit(
     def begin() -> Path:
         if private:
             accounted.have_key(config, run)
-        return run.begin(name, trains=list(stage.train), steps=stage.steps, public=public)
+        told = carried(config.data.source)
+        trains = list(stage.train)
+        return run.begin(name, trains=trains, steps=stage.steps, public=public, terms=told)
 
     def count() -> None:
         run.count(name, steps=stage.steps)

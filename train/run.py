@@ -19,7 +19,7 @@ from lineage import exclusion, people
 from lineage.errors import TactError
 from lineage.place import CHECKOUT, place
 from lineage.run import INHERITED, RunFolder
-from models import origin
+from models import licence, origin
 from privacy.plan import private_stages
 from train import accounted, pair_files, processes, strategies, terms
 from train.beside import follow
@@ -41,12 +41,8 @@ def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
     if processes.is_started_beside(config.trainer):
         follow(config)
         return {"run": config.run}
-    if config.trainer.progress:
-        lines = (
-            unbounded(config), terms_of_set.told(config.data.source), origin.unpinned(config.model)
-        )  # fmt: skip
-        for told in filter(None, lines):
-            print(told, file=sys.stderr)
+    for told in filter(None, _said_first(config)):
+        print(told, file=sys.stderr)
     run = RunFolder.open(config.run, checkpoints=place(config.checkpoints))
     with run.lock():
         run.keep_config(
@@ -79,6 +75,16 @@ def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
         "folder": str(run.path),
         "stages": [s.stage for s in manifest.stages],
     }
+
+
+def _said_first(config: Config) -> Sequence[str | None]:
+    """A line each: what nobody may miss, whether or not progress is shown."""
+    return (
+        unbounded(config),
+        terms_of_set.told(config.data.source),
+        licence.told(config.model),
+        origin.unpinned(config.model),
+    )
 
 
 def unbounded(config: Config) -> str | None:

@@ -18,6 +18,7 @@ from rich.progress import track
 from conf import compose, rules, target
 from conf.schema import Config
 from data.policy import Policy
+from data.sets.terms import carried
 from lineage import people
 from lineage.errors import TactError
 from lineage.run import RunFolder
@@ -45,7 +46,8 @@ def sample(
     clock = Clock()
     started = [*run.finished_stages()]
     public = rules.is_public(config, stage)
-    folder = processes.by_first(lambda: run.begin(name, trains=[], steps=0, public=public))
+    begin = partial(run.begin, name, trains=[], steps=0, public=public)
+    folder = processes.by_first(partial(begin, terms=carried(config.data.source)))
     model = configured.finished(config, run, policy, stages=started).to(_device(config))
     rows = stage_rows(stage.rows, splits[stage.people], seed=config.seed, policy=policy)
     with clock.preparing():

@@ -11,6 +11,8 @@ from data.errors import DataError
 
 CHECK: Final = "as published; check the set's own page"
 HERE: Final = "data.sets."
+UNKNOWN: Final = "licence not known here, read the dataset's page"
+FREE: Final = "CC0"  # of rendered people, who are ours
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Terms:
 
     name: str
     page: str
-    licence: str
+    licence: str | None  # None where it is not known here
     consent: str
     forbids: str = ""  # a use that whoever trains has to rule out: data.source.accept_terms
 
@@ -55,17 +57,17 @@ TERMS: Final[dict[str, Terms]] = {
         forbids="what OpenAI's terms forbid: models that compete with its own",
     ),
     "user_vlm_pt": Terms(
-        "USER-VLM 360, pretraining", "huggingface.co/datasets/ACIDE", "its page says", USER_VLM
+        "USER-VLM 360, pretraining", "huggingface.co/datasets/ACIDE", None, USER_VLM
     ),
     "user_vlm_instruct": Terms(
-        "USER-VLM 360, instruction", "huggingface.co/datasets/ACIDE", "its page says", USER_VLM
+        "USER-VLM 360, instruction", "huggingface.co/datasets/ACIDE", None, USER_VLM
     ),
     "user_vlm_dpo": Terms(
         "USER-VLM 360, preference", "huggingface.co/datasets/ACIDE/user-vlm-dpo", "MIT", USER_VLM
     ),
     "user_vlm": Terms(
         "USER-VLM 360, its three sets", "huggingface.co/datasets/ACIDE",
-        "MIT for the preference pairs, else its pages say", USER_VLM,
+        f"MIT for the preference pairs; the other two: {UNKNOWN}", USER_VLM,
     ),
 }  # fmt: skip
 
@@ -81,15 +83,16 @@ def told(source: Mapping[str, Any]) -> str | None:
     if (terms := of(source)) is None:
         return None
     forbids = f"; forbids {terms.forbids}" if terms.forbids else ""
-    return f"{terms.name}: {terms.licence}{forbids}. {terms.consent}. ({CHECK}: {terms.page})"
+    licence = terms.licence or UNKNOWN
+    return f"{terms.name}: {licence}{forbids}. {terms.consent}. ({CHECK}: {terms.page})"
 
 
 def carried(source: Mapping[str, Any]) -> dict[str, Any]:
-    """What an export's ``privacy.json`` says of the terms: of rendered people there are none."""
+    """What is noted of a stage and said by its export: of rendered people there are no terms."""
     if (terms := of(source)) is not None:
         return {**asdict(terms), "accepted": bool(source.get("accept_terms")), "note": CHECK}
     if str(source.get("_target_")).startswith("data.portraits."):
-        return {"name": "rendered people", "consent": "they are nobody", "licence": "CC0"}
+        return {"name": "rendered people", "consent": "they are nobody", "licence": FREE}
     return {"name": "a source of one's own", "note": "its terms are not known to Tact"}
 
 

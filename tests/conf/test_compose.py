@@ -8,6 +8,8 @@ import pytest
 
 from conf import compose
 from conf.compose import ConfigError, fingerprint, load, normal, options, to_yaml, told
+from conf.rules import harmless
+from lineage.difference import difference
 from lineage.errors import TactError
 from lineage.run import RunFolder
 
@@ -177,6 +179,9 @@ def test_a_fingerprint_is_of_what_is_told_and_not_of_defaults_names_or_places() 
     same = load([*words, "run=b", "cache=elsewhere", "trainer.threads=1"])
     assert fingerprint(first) == fingerprint(same)
     assert fingerprint(first) != fingerprint(load([*words, "run=a", "seed=1"]))
+    stated = load([*words, "run=a", "model.licence.name=gemma", "model.licence.allows=much"])
+    assert fingerprint(first) == fingerprint(stated)
+    assert difference(to_yaml(first), to_yaml(stated), ignore=harmless(first)) == []
     plain = told(first)
     assert (
         "dropout" not in plain["model"].get("lora", {}) and plain["stage"]["align"]["steps"] == 800

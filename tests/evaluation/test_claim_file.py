@@ -132,7 +132,8 @@ def test_the_hash_is_of_what_a_run_is_not_of_where_it_lies(tmp_path: Path) -> No
         return claim_runs.config_sha256(loaded(tmp_path, {**GOOD, "runs": {"a": run}, **changed}))
 
     base = claim_runs.identity(claim_runs.configs(loaded(tmp_path, GOOD))["a"])
-    for place in ("checkpoints=elsewhere", "trainer.threads=1", "cache=else", "run=b"):
+    for place in ("checkpoints=elsewhere", "trainer.threads=1", "cache=else", "run=b",
+                  "model.licence.name=gemma"):  # fmt: skip
         run = {**RUN, "words": [*RUN["words"], place]}
         claim = loaded(tmp_path, {**GOOD, "runs": {"a": run}})
         assert claim_runs.identity(claim_runs.configs(claim)["a"]) == base

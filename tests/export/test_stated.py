@@ -14,11 +14,14 @@ from PIL import Image
 
 from conf import compose
 from data.policy import policy
-from export import card, stated
-from export.evidence import evidence
+from data.sets import terms
+from export import card, licences, stated
+from export.evidence import Evidence, evidence
 from export.run import export
 from lineage.errors import TactError
-from lineage.run import RunFolder
+from lineage.run import INHERITED, Manifest, RunFolder, StageState
+
+PORTRAITS = {"_target_": "data.portraits.table.portraits"}
 
 
 def written(folder: Path) -> dict[str, Any]:
@@ -35,13 +38,16 @@ def test_privacy_json_is_by_the_schema_that_stands_beside_it(
     schema = json.loads(beside.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(content, schema)
-    assert content["$schema"] == beside.name and content["version"] == 3
+    assert content["$schema"] == beside.name and content["version"] == 4
     assert set(content["files"]) == {
         p.relative_to(folder / "export").as_posix()
         for p in (folder / "export").rglob("*")
         if p.is_file() and p.name != "privacy.json"
     }
-    assert content["data"]["terms"]["licence"] == "CC0" and content["data"]["fingerprint"]
+    [said] = content["data"]["terms"]
+    assert said["licence"] == "CC0" and content["data"]["fingerprint"]
+    assert said["stages"] == [s["stage"] for s in content["stages"]]
+    assert ModelCard.load(folder / "export" / "README.md").data.license == "apache-2.0"
 
 
 BOUNDED = {
@@ -52,6 +58,9 @@ BOUNDED = {
     "charged_steps": {"prefer": 100}, "inherited": [], "not_accounted": ["seeds"],
     "statement": "(7.9, 1e-05)-DP",
 }  # fmt: skip
+
+
+PRETRAINED = {"part": "model.id", "hub_id": "a/b", "commit": None}
 
 
 def broken(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -81,8 +90,11 @@ def broken(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "not_accounted": but("differential_privacy.not_accounted", [], dp=dp),
         "noise_multiplier": but("differential_privacy.events.0.noise_multiplier", 0.0, dp=dp),
         "weights_sha256": but("stages.0.weights_sha256", "abc"),
-        "terms": but("data.terms", {}),
-        "pinned": but("pretrained", [{"part": "model.id", "hub_id": "a/b", "commit": None}]),
+        "terms": but("data.terms", []),
+        "stages": but("data.terms", [{"name": "CelebA"}]),
+        "pinned": but("pretrained", [{**PRETRAINED, "licence": None}]),
+        "licence": but("pretrained", [{**PRETRAINED, "pinned": True}]),
+        "link": but("pretrained", [{**PRETRAINED, "pinned": True, "licence": {"name": "gemma"}}]),
         "attacker": but("attacks.0.attacker", None),
         "value": but("attacks.0.value", "low"),
         "a figure is not finite": but("attacks.0.high", float("nan")),
@@ -115,14 +127,81 @@ def test_a_pretrained_model_without_a_commit_is_stated_and_a_folders_place_is_no
 
     said, text = told("nobody/tiny", "main")
     assert said == [
-        {"part": "model.id", "hub_id": "nobody/tiny", "commit": "c" * 40, "pinned": False}
+        {
+            **PRETRAINED,
+            "hub_id": "nobody/tiny",
+            "commit": "c" * 40,
+            "pinned": False,
+            "licence": None,
+        }
     ]
+    assert "`nobody/tiny` (`model.id`): its licence is not stated" in text
     assert "named without a commit (`nobody/tiny`)" in text
     said, text = told("nobody/tiny", "c" * 40)
     assert said[0]["pinned"] and "without a commit" not in text
     said, text = told(str(tmp_path), None)
-    assert said == [{"part": "model.id", "hub_id": None, "commit": None, "pinned": True}]
+    assert said == [{**PRETRAINED, "hub_id": None, "pinned": True, "licence": None}]
     assert "without a commit" not in text
+
+
+def test_terms_are_those_of_all_sources_of_the_weights(
+    finished: Callable[[str], Path], tmp_path: Path
+) -> None:
+    shutil.copytree(finished("private"), tmp_path / "child")
+    run = RunFolder(tmp_path / "child")
+    manifest = run.read()
+    first, second, *own = manifest.stages
+    celeba = terms.carried({"_target_": "data.sets.celeba.celeba", "accept_terms": True})
+    assert [s.terms for s in own] == [terms.carried(PORTRAITS)] * len(own)
+    first.state = second.state = INHERITED
+    first.terms, second.terms = celeba, None  # the second is of a version that noted none
+    run.write(manifest)
+    export(run)
+    found = written(run.path)["data"]["terms"]
+    assert found == [
+        {**celeba, "stages": [first.stage]},
+        {**licences.UNNOTED, "stages": [second.stage]},
+        {**terms.carried(PORTRAITS), "stages": [s.stage for s in own]},
+    ]
+    said = ModelCard.load(run.path / "export" / "README.md")
+    assert (said.data.license, said.data.license_name) == ("other", licences.SEVERAL)
+    for each in (celeba["forbids"], licences.UNNOTED["note"], "rendered people (stages"):
+        assert each in said.text
+
+
+CELEBA = ["data=celeba", "data.source.path=x"]
+OWN_PEOPLE = ["data=folder", "data.source.path=x"]
+PARTS = ["model=composed", "model.parts.language=google/gemma-2-2b",
+         "model.parts.tower=google/siglip-base-patch16-224"]  # fmt: skip
+QWEN, GEMMA = ["model=qwen2_5_vl_3b"], "https://ai.google.dev/gemma/terms"
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "bases"),
+    [
+        ([], None, None),
+        (CELEBA, "terms-of-celeba", None),
+        (OWN_PEOPLE, "not-stated", None),
+        (PARTS, "not-stated", ["google/siglip-base-patch16-224", "google/gemma-2-2b"]),
+        ([*PARTS, "model.licence.name=gemma", f"model.licence.link={GEMMA}"], "gemma",
+         ["google/siglip-base-patch16-224", "google/gemma-2-2b"]),
+        (QWEN, "qwen-research", ["Qwen/Qwen2.5-VL-3B-Instruct"]),
+        ([*QWEN, *CELEBA], licences.SEVERAL, ["Qwen/Qwen2.5-VL-3B-Instruct"]),
+        (["model=smolvlm_256m"], None, ["HuggingFaceTB/SmolVLM-256M-Instruct"]),
+        (["model.parts={_target_: mine.made}"], "not-stated", None),
+    ],
+)  # fmt: skip
+def test_the_cards_licence_is_that_of_what_the_weights_come_from(
+    words: list[str], name: str | None, bases: list[str] | None
+) -> None:
+    config = compose.load(["experiment=demo", "run=x", *words], check=False)
+    papers = Evidence(Manifest(stages=[StageState("align", "done", [], 1)]), None, (), None, {})
+    text = card.card(config, policy(config.policy), papers, picture_px=None)
+    data = ModelCard(text).data
+    assert (data.license, data.license_name) == (("other" if name else "apache-2.0"), name)
+    assert data.base_model == bases
+    if name in ("gemma", "qwen-research"):
+        assert data.license_link in (GEMMA, config.model.licence.link) and name in text
 
 
 def test_the_card_says_first_what_was_let_through(finished: Callable[[str], Path]) -> None:

@@ -137,6 +137,16 @@ def test_a_child_has_its_own_whole_copy_of_the_parents_stages(tmp_path: Path) ->
     assert len(child.read().stages) == 3
 
 
+def test_a_child_takes_over_the_terms_of_its_parents_sources(tmp_path: Path) -> None:
+    parent, child = run(tmp_path, "parent"), run(tmp_path, "child")
+    for name, terms in (("align", {"name": "CelebA"}), ("instruct", None)):
+        parent.begin(name, trains=["lora"], steps=3, terms=terms)
+        parent.weights(name).write_bytes(name.encode())
+        parent.end(name)
+    child.inherit(parent, upto="instruct")
+    assert [s.terms for s in child.read().stages] == [{"name": "CelebA"}, None]
+
+
 def test_a_parent_without_the_stage_is_refused(tmp_path: Path) -> None:
     parent = trained(tmp_path, "align")
     with pytest.raises(TactError, match="parent=parent@prefer.*finished: align"):

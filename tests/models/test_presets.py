@@ -9,8 +9,8 @@ import pytest
 from published_models import MODELS
 
 from conf.compose import load, options
-from conf.schema import Config
-from models import lora, origin
+from conf.schema import Config, ModelConfig
+from models import licence, lora, origin
 from models.vlm import VLM
 from train import footprint
 
@@ -30,12 +30,26 @@ def empty(config: Config, policy: Any) -> VLM:
     return footprint.empty_model(config, policy, adapter=True)
 
 
-def test_each_preset_names_a_published_model_and_its_commit() -> None:
+def test_each_preset_names_a_published_model_its_commit_and_its_licence() -> None:
     assert set(PRESETS) == set(MODELS)
     for name in PRESETS:
         found = load([f"model={name}", "run=x"], check=False).model
         assert found.id and "/" in found.id and origin.unpinned(found) is None
+        said = licence.carried(found)
+        assert said is not None and said["link"].startswith("https://") and said["allows"]
+        assert f"{found.id}: licence {said['name']}: {said['allows']}" in str(licence.told(found))
         assert found.attention == ("eager" if name == "paligemma2_3b" else "sdpa")
+
+
+def test_a_model_whose_licence_is_not_stated_is_told() -> None:
+    words = ["model=pretrained", "model.id=mine/own", "run=x"]
+    own = load(words, check=False).model
+    assert "mine/own: its licence is not stated" in str(licence.told(own))
+    made = ModelConfig(parts={"_target_": "mine.made"})
+    assert "mine.made: its licence is not stated" in str(licence.told(made))
+    named = load([*words, "model.licence.name=mit"], check=False).model
+    assert licence.told(named) == "mine/own: licence mit. (as published; check its page)"
+    assert licence.told(load(["model=tiny", "run=x"], check=False).model) is None
 
 
 @pytest.mark.parametrize("name", PRESETS)
