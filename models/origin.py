@@ -93,8 +93,9 @@ def same(began: Mapping[str, Mapping[str, str]], now: Origin, *, run: str, since
 def _revision(config: ModelConfig, key: str) -> str | None:
     if key == "model.id":
         return config.revision
-    stated = (config.parts or {}).get("revisions") or {}
-    return stated.get(key.rpartition(".")[2])
+    parts = config.parts or {}
+    stated = parts.get("revisions") if parts.get("_target_") == COMPOSED else None
+    return (stated or {}).get(key.rpartition(".")[2])
 
 
 def _known_by(key: str, name: str, revision: str | None) -> dict[str, str]:

@@ -36,7 +36,11 @@ def why(error: BaseException, name: str, revision: str | None = None) -> str | N
             )
         return "it is gated and the token that is set has no access: ask for it on the model's page"
     if any(isinstance(e, RevisionNotFoundError) for e in kinds):
-        return "it has no such revision: set model.revision to a branch, a tag or a commit of it"
+        return (
+            f"it has no such revision ({revision or constants.DEFAULT_REVISION}): set "
+            "model.revision to a branch, a tag or a commit of it; a run whose own commit is gone "
+            "can't go on"
+        )
     if any(isinstance(e, RepositoryNotFoundError) for e in kinds):
         return "the Hub has no such model, or not for this token"
     return _refused(kinds) or _not_here(error, name, revision)

@@ -60,7 +60,7 @@ def test_a_gated_model_with_a_token_that_is_not_enough(
 def test_a_model_or_a_revision_that_is_not_there(hub: Hub) -> None:
     with pytest.raises(TactError, match="owner/none: .* no such model, or not for this token"):
         whole("owner/none")
-    with pytest.raises(TactError, match="owner/open: .* no such revision: set model.revision"):
+    with pytest.raises(TactError, match="owner/open: .* no such revision .v9.: set model.revision"):
         whole("owner/open", revision="v9")
 
 
