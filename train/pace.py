@@ -75,7 +75,8 @@ def _decides(config: Config, name: str) -> dict[str, Any]:
         model = replace(model, parts={k: v for k, v in model.parts.items() if k != "seed"})
     private = rules.is_private(config, stage)
     return {
-        "data": told(config.data), "model": told(model), "policy": told(config.policy),
+        "data": told(config.data), "policy": told(config.policy),
+        "model": told(model, without=("licence",)),
         "stage": told(stage, without=OF_LEARNING),
         "privacy": told(config.privacy, without=OF_NOISE) if private else None,
         "trainer": told(config.trainer, without=OF_LOGS),
