@@ -1,7 +1,6 @@
 """The model card: what it is for, what was measured, where it fails, how it is loaded."""
 
 from importlib.resources import files as packaged
-from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
@@ -13,7 +12,6 @@ from export import licences
 from export.clean import PICTURE
 from export.evidence import Content, Evidence, headline
 from export.usage import usage
-from models import origin
 
 DATA = "people that nothing was trained on"
 TOLD = {  # figure → what it says of a model where it is large (1) or small (-1)
@@ -50,7 +48,7 @@ def card(
         Environment(keep_trailing_newline=True)
         .from_string(text)
         .render(
-            metadata=_metadata(config, measures, licences.head(began, terms), base=base),
+            metadata=_metadata(config, measures, began, licences.head(began, terms), base=base),
             not_met=evidence.not_met,
             bounds=policy.bounds,
             run=config.run,
@@ -59,7 +57,9 @@ def card(
             rounded=wanted.dtype == "bfloat16",
             adapter=base is not None,
             base=base,
-            unpinned=", ".join(_unpinned(config)),
+            unpinned=", ".join(
+                f"`{m['hub_id']}`" for m in began if m["hub_id"] and not m["pinned"]
+            ),
             intended_use=wanted.intended_use or _intended(policy),
             policy=policy.name,
             sensitive=policy.sensitive,
@@ -95,11 +95,6 @@ def fails(report: Content | None, policy: Policy) -> list[str]:
     return found
 
 
-def _unpinned(config: Config) -> list[str]:
-    named = origin.named(config.model)
-    return [f"`{name}`" for key, name in named.items() if not origin.is_pinned(config.model, key)]
-
-
 def _intended(policy: Policy) -> str:
     shared = ", ".join(policy.sensitive) or "nothing"
     return (
@@ -111,14 +106,14 @@ def _intended(policy: Policy) -> str:
 def _metadata(
     config: Config,
     measures: list[dict[str, Any]],
+    began: list[dict[str, Any]],
     licence: dict[str, Any],
     *,
     base: str | None,
 ) -> str:
     """The card's head as YAML, with the figures as a model index."""
     kind = config.model.interface.kind
-    names = dict.fromkeys(origin.named(config.model).values())
-    hub_ids = [name for name in names if not Path(name).is_dir()]
+    hub_ids = list(dict.fromkeys(m["hub_id"] for m in began if m["hub_id"]))
     results = [
         EvalResult(
             task_type="image-text-to-text",

@@ -3,13 +3,12 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from conf.schema import Config
 from data.sets import terms
 from lineage.run import INHERITED, Manifest
-from models import licence, origin
+from models import licence
 
 OWN = "apache-2.0"  # Tact's, and so that of weights in which all is ours or new
 NOT_STATED, SEVERAL = "not-stated", "several-as-this-card-says"
@@ -22,21 +21,9 @@ Said = Mapping[str, Any]
 
 
 def of_models(config: Config, manifest: Manifest) -> list[dict[str, Any]]:
-    """What the run began with: a Hub id and its commit, or a folder, whose place is not told."""
-    found, named = [], origin.named(config.model)
-    for key, name in licence.binding(config.model).items():
-        hub_id = name if key in named and not Path(name).is_dir() else None
-        known = (manifest.model or {}).get(key, {})
-        found.append(
-            {
-                "part": key,
-                "hub_id": hub_id,
-                "commit": None if hub_id is None else known.get("commit"),
-                "pinned": key in named and origin.is_pinned(config.model, key),
-                "licence": licence.carried(config.model),
-            }
-        )
-    return found
+    """What the run began with, and what runs of which it took parts alone had begun with."""
+    own = licence.begun_with(config.model, manifest)
+    return own + [each for each in manifest.models_of_parts if each not in own]
 
 
 def of_data(config: Config, manifest: Manifest) -> list[dict[str, Any]]:

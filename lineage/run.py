@@ -44,6 +44,7 @@ class Manifest:
     seed: int = 0
     data_fingerprint: str | None = None
     model: dict[str, dict[str, str]] | None = None  # what its pretrained weights are known by
+    models_of_parts: list[dict[str, Any]] = field(default_factory=list)  # parents', as told of them
     parent: dict[str, Any] | None = None
     ledger_sha256: str | None = None  # of the ledger as the last private stage left it
     stages: list[StageState] = field(default_factory=list)

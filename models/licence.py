@@ -4,9 +4,11 @@ As published, to the best of our knowledge when a preset was written: the model'
 """
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from conf.schema import ModelConfig
+from lineage.run import Manifest
 from models import origin
 
 OURS = "models."  # functions of ``model.parts`` that read no weights but those that are named
@@ -30,6 +32,24 @@ def told(config: ModelConfig) -> str | None:
 def carried(config: ModelConfig) -> dict[str, Any] | None:
     """Name, link and what it allows, as an export's papers hold it; None where it isn't stated."""
     return asdict(config.licence) if config.licence.name is not None else None
+
+
+def begun_with(config: ModelConfig, manifest: Manifest) -> list[dict[str, Any]]:
+    """What a run began with: a Hub id and its commit, or a folder, whose place is not told."""
+    found, named = [], origin.named(config)
+    for key, name in binding(config).items():
+        hub_id = name if key in named and not Path(name).is_dir() else None
+        known = (manifest.model or {}).get(key, {})
+        found.append(
+            {
+                "part": key,
+                "hub_id": hub_id,
+                "commit": None if hub_id is None else known.get("commit"),
+                "pinned": key in named and origin.is_pinned(config, key),
+                "licence": carried(config),
+            }
+        )
+    return found
 
 
 def binding(config: ModelConfig) -> dict[str, str]:

@@ -48,7 +48,7 @@ def execute(config: Config, *, only: int | None = None) -> dict[str, Any]:
         run.keep_config(
             compose.to_yaml(config), ignore=rules.harmless(config), stored=compose.normal
         )
-        _enter(config, run)
+        enter(config, run)
         _note_model(config, run)
         dealt = prepared.dealt(config)
         splits = prepared.kept(config, dealt)
@@ -98,7 +98,8 @@ def unbounded(config: Config) -> str | None:
     )
 
 
-def _enter(config: Config, run: RunFolder) -> None:
+def enter(config: Config, run: RunFolder) -> None:
+    """Have a run that has just begun take over what its parent hands on. Raises TactError."""
     if config.parent and run.read().parent is None:
         name, _, stage = config.parent.partition("@")
         parent = RunFolder.existing(name, checkpoints=place(config.checkpoints))
@@ -106,6 +107,7 @@ def _enter(config: Config, run: RunFolder) -> None:
         run.inherit(parent, upto=stage or None)
         taken = [s.stage for s in run.read().stages]
         people.inherit(run, parent, taken)
+        _inherit_models(config, run, parent)
         pair_files.inherit(run, parent, taken)
     manifest = run.read()
     taken = [s.stage for s in manifest.stages if s.state == INHERITED]
@@ -115,6 +117,16 @@ def _enter(config: Config, run: RunFolder) -> None:
             f"from an earlier stage of it, as parent=RUN@STAGE (it has {', '.join(taken)})"
         )
     manifest.seed = config.seed
+    run.write(manifest)
+
+
+def _inherit_models(config: Config, run: RunFolder, parent: RunFolder) -> None:
+    """Note the models that the parent's parts come from, where these are taken alone."""
+    manifest, theirs = run.read(), parent.read()
+    manifest.models_of_parts = theirs.models_of_parts
+    if config.parent_parts is not None:
+        began = compose.from_yaml(parent.path / "config.yaml").model
+        manifest.models_of_parts = [*licence.begun_with(began, theirs), *theirs.models_of_parts]
     run.write(manifest)
 
 

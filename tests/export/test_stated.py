@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from conf import compose
+from conf.schema import Config
 from data.policy import policy
 from data.sets import terms
 from export import card, licences, stated
@@ -20,6 +21,7 @@ from export.evidence import Evidence, evidence
 from export.run import export
 from lineage.errors import TactError
 from lineage.run import INHERITED, Manifest, RunFolder, StageState
+from train.run import enter
 
 PORTRAITS = {"_target_": "data.portraits.table.portraits"}
 
@@ -202,6 +204,27 @@ def test_the_cards_licence_is_that_of_what_the_weights_come_from(
     assert data.base_model == bases
     if name in ("gemma", "qwen-research"):
         assert data.license_link in (GEMMA, config.model.licence.link) and name in text
+
+
+def test_a_parents_model_is_named_where_parts_of_it_were_taken_alone(tmp_path: Path) -> None:
+    def entered(name: str, *words: str) -> tuple[Config, RunFolder]:
+        given = ["experiment=demo", f"run={name}", f"checkpoints={tmp_path}", *words]
+        config, run = compose.load(given, check=False), RunFolder.open(name, checkpoints=tmp_path)
+        run.keep_config(compose.to_yaml(config))
+        enter(config, run)
+        return config, run
+
+    _, parent = entered("parent", "model=gemma3_4b")
+    parent.begin("align", trains=["tower"], steps=1)
+    parent.weights("align").write_bytes(b"tower")
+    parent.end("align")
+    entered("child", "parent=parent@align", "parent_parts=[tower]")
+    config, run = entered("grandchild", "parent=child@align")
+    [found] = licences.of_models(config, run.read())
+    assert found["hub_id"] == "google/gemma-3-4b-it" and found["licence"]["name"] == "gemma"
+    papers = Evidence(run.read(), None, (), None, {})
+    data = ModelCard(card.card(config, policy(config.policy), papers, picture_px=None)).data
+    assert data.base_model == ["google/gemma-3-4b-it"] and data.license == "other"
 
 
 def test_the_card_says_first_what_was_let_through(finished: Callable[[str], Path]) -> None:
