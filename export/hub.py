@@ -2,29 +2,25 @@
 
 Large files go to the Hub's storage before they belong to any revision; the commit then names all
 files at once. So a push that is cut off shows nothing, and the same command goes on: what was
-stored is not sent again. No message tells a token or an address that was signed with one.
+stored is not sent again.
 """
 
 import hashlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import httpx2
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import logging as hub_logging
 
+from export.asking import asked, status
 from lineage import files
 from lineage.errors import TactError
 from lineage.run import PUSHED, RunFolder
 
-TRIES, LONGEST_S = 5, 60
-FAILURES = (httpx2.HTTPError, OSError, RuntimeError, ValueError)
 KEPT = (".gitattributes",)  # the Hub's own
-T = TypeVar("T")
 
 
 class NameTaken(TactError):
@@ -34,8 +30,9 @@ class NameTaken(TactError):
 def push(run: RunFolder, folder: Path, *, to: str, update: bool, public: bool) -> dict[str, Any]:
     """Upload ``folder``, the run's export, as ``to`` (OWNER/NAME); the same again goes on.
 
-    ``update``: into a repository that is there already. ``public``: shown to all, once it is whole.
-    Raises TactError; NameTaken on a name that exists.
+    ``update``: into a repository that is there already. ``public``: shown to all, once it is whole;
+    into one that is public and holds files already, at once. Raises TactError; NameTaken on a name
+    that exists.
     """
     hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call] # warnings quote addresses
     if get_token() is None:
@@ -50,14 +47,14 @@ def push(run: RunFolder, folder: Path, *, to: str, update: bool, public: bool) -
             "with update=true"
         )
     _enter(api, run, to, state, update=update)
+    _hide(api, to, public=public)
     commit = _commit(api, to, local)
     _compare(api, to, commit, local)
     _note(run, {**state, "commit": commit, "files": digest})
     if public:
-        _asked(lambda: api.update_repo_settings(to, private=False), to)
-    private = bool(_asked(lambda: api.model_info(to).private, to))
+        _show(api, to, private=False)
     done = {"run": run.name, "to": to, "commit": commit, "files": len(local)}
-    return {**done, "public": not private}
+    return {**done, "public": not _is_private(api, to)}
 
 
 def _state(run: RunFolder, to: str) -> dict[str, Any]:
@@ -87,12 +84,12 @@ def _enter(api: HfApi, run: RunFolder, to: str, state: dict[str, Any], *, update
         try:
             api.create_repo(to, private=True)
         except HfHubHTTPError as error:
-            if _status(error) != 409:
+            if status(error) != 409:
                 raise
             return False
         return True
 
-    if not _asked(make, to) and not update:
+    if not asked(make, to) and not update:
         lost = asked_before or tries[0] > 1  # it may have been made and its answer lost
         if not lost or _there(api, to):
             _note(run, {**state, "begun": False})
@@ -104,9 +101,33 @@ def _enter(api: HfApi, run: RunFolder, to: str, state: dict[str, Any], *, update
     _note(run, state)
 
 
+def _hide(api: HfApi, to: str, *, public: bool) -> None:
+    """Make an empty repository that is public private; TactError on a public one without leave.
+
+    One that holds files keeps its users: a commit is whole or not at all.
+    """
+    if _is_private(api, to):
+        return
+    if not public:
+        raise TactError(
+            f"{to} is public: what is pushed is seen by all. Give public=true, make it private on "
+            "the Hub, or push to another name"
+        )
+    if not _there(api, to):
+        _show(api, to, private=True)
+
+
+def _is_private(api: HfApi, to: str) -> bool:
+    return asked(lambda: api.model_info(to).private, to) is True
+
+
+def _show(api: HfApi, to: str, *, private: bool) -> None:
+    asked(lambda: api.update_repo_settings(to, private=private), to)
+
+
 def _there(api: HfApi, to: str, revision: str | None = None) -> dict[str, RepoFile]:
     """Files of the repository by name, less the Hub's own."""
-    tree = _asked(lambda: list(api.list_repo_tree(to, recursive=True, revision=revision)), to)
+    tree = asked(lambda: list(api.list_repo_tree(to, recursive=True, revision=revision)), to)
     return {f.path: f for f in tree if isinstance(f, RepoFile) and f.path not in KEPT}
 
 
@@ -125,19 +146,33 @@ def _commit(api: HfApi, to: str, local: Mapping[str, Path]) -> str:
         )
         return str(made.oid)
 
-    return _asked(commit, to)
+    return asked(commit, to)
 
 
 def _compare(api: HfApi, to: str, commit: str, local: Mapping[str, Path]) -> None:
-    """TactError where the Hub holds anything else than what lies here."""
+    """TactError where the Hub holds anything else than what lies here; it is then private."""
     there = _there(api, to, revision=commit)
     odd = sorted(there.keys() ^ local.keys())
     odd += [name for name in local if name in there and not _same(there[name], local[name])]
     if odd:
         raise TactError(
-            f"{to}: the Hub holds other content than was sent ({', '.join(odd[:4])}); it was not "
-            "made public. Push again with update=true; if it stays so, delete the repository"
+            f"{to}: the Hub holds other content than was sent ({', '.join(odd[:4])}); "
+            f"{_withdrawn(api, to)}. Push again with update=true; if it stays so, delete the "
+            "repository"
         )
+
+
+def _withdrawn(api: HfApi, to: str) -> str:
+    """Make it private, where it is not; what came of that, as it is then seen."""
+    try:
+        if _is_private(api, to):
+            return "it is private"
+        _show(api, to, private=True)
+        if _is_private(api, to):
+            return "it was public and was made private"
+    except TactError as error:
+        return f"IT MAY STAND PUBLIC: make it private on the Hub ({error})"
+    return "IT STANDS PUBLIC: make it private on the Hub"
 
 
 def _same(there: RepoFile, path: Path) -> bool:
@@ -145,64 +180,3 @@ def _same(there: RepoFile, path: Path) -> bool:
         return there.lfs.sha256 == files.sha256(path)
     content = path.read_bytes()
     return there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-def _asked(call: Callable[[], T], to: str) -> T:
-    """What ``call`` gives; asked again where the Hub is busy, TactError where it says no."""
-    for number in range(1, TRIES + 1):
-        try:
-            return call()
-        except OfflineModeIsEnabled:
-            raise TactError("HF_HUB_OFFLINE is set: unset it to push") from None
-        except HFValidationError:
-            raise TactError(f"to={to}: no name that the Hub takes; give OWNER/NAME") from None
-        except FAILURES as error:
-            status = _status(error)
-            again = status is None or status == 429 or status >= 500
-            if not again or number == TRIES:
-                raise TactError(_told(error, to)) from None
-            time.sleep(min(_wait_s(error) or 2.0 ** (number - 1), LONGEST_S))
-    raise AssertionError("unreachable")
-
-
-def _response(error: BaseException) -> Any:
-    """The Hub's answer behind an error, or None where there was none."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if getattr(inner, "response", None) is not None:
-            return inner.response  # type: ignore[attr-defined]
-        inner = inner.__cause__ or inner.__context__
-    return None
-
-
-def _status(error: BaseException) -> int | None:
-    response = _response(error)
-    return None if response is None else int(response.status_code)
-
-
-def _wait_s(error: BaseException) -> float | None:
-    response = _response(error)
-    after = "" if response is None else response.headers.get("Retry-After", "")
-    return float(after) if after.isdigit() else None
-
-
-def _told(error: BaseException, to: str) -> str:
-    resumes = "nothing half is shown; the same command goes on"
-    match _status(error):
-        case None:
-            return f"{to}: the Hub can't be reached, or breaks off; {resumes}"
-        case 401:
-            return (
-                f"{to}: the Hub doesn't take this token: it has expired or was revoked, or there "
-                f"is no such repository for it. `hf auth login`; {resumes}"
-            )
-        case 403:
-            return f"{to}: this token may not write there; give one with the right to; {resumes}"
-        case 404:
-            return f"{to}: no such owner or repository for this token; {resumes}"
-        case 412:
-            return f"{to}: somebody else changed it meanwhile; push again with update=true"
-        case 429:
-            return f"{to}: the Hub asks to come back later (429); {resumes}"
-        case status:
-            return f"{to}: the Hub answered {status}; {resumes}"

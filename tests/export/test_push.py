@@ -5,6 +5,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -23,7 +26,7 @@ TO = "me/demo"
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """A Hub that this process, too, takes for the one there is; nobody waits for it."""
-    monkeypatch.setattr("export.hub.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("export.asking.time.sleep", lambda seconds: None)
     with loopback() as made, known_here(made, tmp_path / "cache"):
         yield made
 
@@ -79,19 +82,53 @@ def test_a_fault_that_passes_costs_nothing(hub: Hub, run: RunFolder, fault: str)
 
 
 def test_the_hub_is_asked_again_when_it_says(
-    hub: Hub, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+    hub: Hub,
+    run: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("export.hub.time.sleep", waited.append)
-    hub.faults = [Fault("POST", "/commit/", 429, retry_after=11)]
+    monkeypatch.setattr("export.asking.time.sleep", waited.append)
+    dated = format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)
+    hub.faults = [Fault("POST", "/commit/", 429, retry_after=after) for after in (110, dated)]
     pushed(run)
-    assert waited == [11.0]
+    assert waited[0] == 110.0 and 200 < waited[1] <= 300.0
+    assert f"{TO}: the Hub is busy (429); asked again in 110 s\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("after", [7200, format_datetime(datetime(2100, 1, 1, tzinfo=UTC))])
+def test_a_wait_of_more_than_ten_minutes_is_left_to_the_user(
+    hub: Hub, run: RunFolder, after: int | str
+) -> None:
+    hub.faults = [Fault("POST", "/commit/", 429, 99, retry_after=after)]
+    with pytest.raises(TactError, match=r"come back at 2\d{3}-.* UTC \(429\).*goes on"):
+        pushed(run)
+    assert hub.faults[0].times == 98  # asked once
+
+
+def test_what_the_hub_refuses_is_told_with_its_reason(hub: Hub, run: RunFolder) -> None:
+    hub.faults = [Fault("POST", "/commit/", 400, 99)]
+    with pytest.raises(TactError, match=r"refuses it \(400\): a fault\.") as error:
+        pushed(run)
+    assert "goes on" not in str(error.value) and hub.faults[0].times == 98
+
+
+def test_what_fails_here_is_not_said_of_the_hub(
+    hub: Hub, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object, **options: object) -> None:
+        raise PermissionError("model.safetensors may not be read")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.create_commit", fails)
+    with pytest.raises(TactError, match="not pushed, PermissionError: .*may not be read") as error:
+        pushed(run)
+    assert "reached" not in str(error.value)
 
 
 STOPS = {
-    "uploads fail": (Fault("PUT", "/store/", 500, 99), "answered 500"),
+    "uploads fail": (Fault("PUT", "/store/", 500, 99), r"is busy \(500\)"),
     "uploads are cut": (Fault("PUT", "/store/", "cut", 99), "can't be reached"),
-    "commits fail": (Fault("POST", "/commit/", 500, 99), "answered 500"),
+    "commits fail": (Fault("POST", "/commit/", 500, 99), r"is busy \(500\)"),
     "the token expires": (Fault("POST", "preupload", 401, 99), "expired"),
     "the token is not enough": (Fault("POST", "preupload", 403, 99), "may not write"),
 }
@@ -117,9 +154,42 @@ def test_a_push_that_is_cut_off_shows_nothing_and_goes_on(
 
 def test_content_of_a_wrong_hash_is_found_and_not_made_public(hub: Hub, run: RunFolder) -> None:
     hub.faults = [Fault("PUT", "/store/", "corrupt")]
-    with pytest.raises(TactError, match="holds other content than was sent"):
+    with pytest.raises(TactError, match=r"holds other content than was sent.*; it is private\."):
         pushed(run, public=True)
     assert hub.repos[TO].visibility == "private"
+
+
+WITHDRAWN = {
+    "it was public and was made private": [],
+    "IT MAY STAND PUBLIC": [Fault("PUT", "/settings", 403, 99)],
+}
+
+
+@pytest.mark.parametrize("said", WITHDRAWN)
+def test_wrong_content_in_a_public_repository_is_withdrawn(
+    hub: Hub, run: RunFolder, said: str
+) -> None:
+    hub.repos[TO] = Repo("public", [{"theirs.txt": "a"}])
+    hub.stored["a"] = b"theirs"
+    hub.faults = [Fault("PUT", "/store/", "corrupt"), *map(replace, WITHDRAWN[said])]
+    with pytest.raises(TactError, match=f"holds other content than was sent.*{said}"):
+        pushed(run, update=True, public=True)
+    assert (hub.repos[TO].visibility == "public") == ("STAND PUBLIC" in said)
+
+
+def test_nothing_goes_into_a_public_repository_without_leave(
+    hub: Hub, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("HF_TOKEN", "hf_" + "expired" * 4)
+        with pytest.raises(TactError, match="expired"):
+            pushed(run)  # it may have made a repository, for all that is known here
+    hub.repos[TO] = Repo("public")
+    with pytest.raises(TactError, match=f"{TO} is public.*Give public=true"):
+        pushed(run)
+    assert hub.repos[TO].commits == [{}] and not hub.stored
+    pushed(run, public=True)
+    assert hub.repos[TO].shown == ["private"] and hub.repos[TO].visibility == "public"
 
 
 def test_a_name_that_exists_is_left_alone_unless_told(hub: Hub, run: RunFolder) -> None:
@@ -130,8 +200,11 @@ def test_a_name_that_exists_is_left_alone_unless_told(hub: Hub, run: RunFolder) 
     with pytest.raises(NameTaken):  # however often
         pushed(run)
     assert len(hub.repos[TO].commits) == 1
-    pushed(run, update=True)
-    assert hub.content(TO) == whole(run) and len(hub.repos[TO].commits) == 2
+    with pytest.raises(TactError, match="is public"):
+        pushed(run, update=True)
+    assert len(hub.repos[TO].commits) == 1
+    pushed(run, update=True, public=True)
+    assert hub.content(TO) == whole(run) and hub.repos[TO].shown == ["public"]  # for its users
 
 
 def test_all_repositories_that_it_went_to_are_told_with_who_it_was_trained_on(

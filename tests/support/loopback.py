@@ -34,7 +34,7 @@ class Fault:
     path: str  # a regular expression
     what: int | str
     times: int = 1
-    retry_after: int | None = None
+    retry_after: int | str | None = None  # seconds, or a date
 
 
 @dataclass
@@ -44,6 +44,7 @@ class Repo:
     visibility: str
     commits: list[dict[str, str]] = field(default_factory=lambda: [{}])
     gated: bool = False
+    shown: list[str] = field(default_factory=list)  # its visibility as each commit came
 
     @property
     def sha(self) -> str:
@@ -195,6 +196,7 @@ class Handler(BaseHTTPRequestHandler):
             elif line["key"] == "deletedFile":
                 del made[value["path"]]
         repo.commits.append(made)
+        repo.shown.append(repo.visibility)
         url = f"{self.hub.address}/{name}/commit/{repo.sha}"
         self._say(200, {"commitUrl": url, "commitOid": repo.sha, "success": True})
 
