@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from conf.schema import Config
 from export.saving import save
+from export.usage import Base
 from lineage.errors import TactError
-from lineage.run import RunFolder, StageState
+from lineage.run import Manifest, RunFolder
 from models import configured, origin
 from models.vlm import VLM
 
@@ -24,10 +25,10 @@ FITS = ("lora", "interface", "reader", "facts")  # parts that an adapter holds, 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
 
 
-def base_of(config: Config, stages: Sequence[StageState]) -> str:
-    """The Hub id that an adapter names. TactError where there is none, or no adapter can be."""
+def base_of(config: Config, manifest: Manifest) -> Base:
+    """What an adapter names. TactError where there is no such id, or no adapter can be."""
     base = config.export.base or config.model.id
-    trained = sorted({part for s in stages for part in s.trains} - set(FITS))
+    trained = sorted({part for s in manifest.stages for part in s.trains} - set(FITS))
     if trained:
         raise TactError(
             f"form=adapter: this run trained {', '.join(trained)} too, which is no adapter of a "
@@ -38,11 +39,13 @@ def base_of(config: Config, stages: Sequence[StageState]) -> str:
             "form=adapter: model.id is a folder of this machine, which nobody else has; name the "
             "Hub id with the same weights by base=OWNER/NAME, or export with form=merged"
         )
-    return base
+    own = base == config.model.id
+    commit = origin.kept(config.model, manifest.model).revision
+    return Base(base, commit if own else None, checked=own)
 
 
 def write(
-    model: VLM, config: Config, run: RunFolder, folder: Path, *, begun: VLM, base: str
+    model: VLM, config: Config, run: RunFolder, folder: Path, *, begun: VLM, base: Base
 ) -> None:
     """``adapter_config.json``, ``adapter_model.safetensors`` and the processor, for ``PeftModel``.
 
@@ -66,9 +69,7 @@ def write(
         copy = made.get_submodule(f"base_model.model.{at}.modules_to_save.default")
         copy.load_state_dict(trained)
     named = made.peft_config["default"]
-    named.base_model_name_or_path = base
-    begun_at = origin.kept(config.model, run.read().model).revision
-    named.revision = None if config.export.base else begun_at
+    named.base_model_name_or_path, named.revision = base.id, base.revision
     save(made.to(getattr(torch, config.export.dtype)), folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's own, of the folder that was read
     model.parts.processor.save_pretrained(folder)

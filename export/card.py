@@ -11,7 +11,7 @@ from data.policy import Policy
 from export import licences
 from export.clean import PICTURE
 from export.evidence import Content, Evidence, headline
-from export.usage import usage
+from export.usage import Base, usage
 
 DATA = "people that nothing was trained on"
 TOLD = {  # figure → what it says of a model where it is large (1) or small (-1)
@@ -31,12 +31,14 @@ def card(
     evidence: Evidence,
     *,
     picture_px: int | None,
-    base: str | None = None,
+    template: bool,
+    base: Base | None = None,
     drawn: bool = False,
 ) -> str:
     """README.md of an export; ``picture_px`` is the side that pictures are first resized to.
 
-    ``base``: the Hub id that an adapter is laid over. ``drawn``: whether the picture is there.
+    ``template``: whether the export holds a chat template. ``base``: what an adapter is laid over.
+    ``drawn``: whether the picture is there.
     """
     wanted, kind = config.export, config.model.interface.kind
     text = packaged("export").joinpath("card.md.jinja").read_text(encoding="utf-8")
@@ -55,11 +57,11 @@ def card(
             description=config.description,
             stages=[s.stage for s in evidence.manifest.stages],
             rounded=wanted.dtype == "bfloat16",
-            adapter=base is not None,
             base=base,
             unpinned=", ".join(
                 f"`{m['hub_id']}`" for m in began if m["hub_id"] and not m["pinned"]
             ),
+            template=template,
             intended_use=wanted.intended_use or _intended(policy),
             policy=policy.name,
             sensitive=policy.sensitive,
@@ -73,7 +75,7 @@ def card(
             picture=PICTURE if drawn else None,
             measures=measures,
             fails=fails(evidence.report, policy),
-            usage=usage(kind=kind, base=base, picture_px=picture_px),
+            usage=usage(kind=kind, base=base, picture_px=picture_px, template=template),
         )
     )
 
@@ -109,7 +111,7 @@ def _metadata(
     began: list[dict[str, Any]],
     licence: dict[str, Any],
     *,
-    base: str | None,
+    base: Base | None,
 ) -> str:
     """The card's head as YAML, with the figures as a model index."""
     kind = config.model.interface.kind
@@ -137,7 +139,7 @@ def _metadata(
         library_name="transformers" if base is None else "peft",
         pipeline_tag="image-text-to-text",
         **licence,
-        base_model=[base] if base else hub_ids or None,
+        base_model=[base.id] if base else hub_ids or None,
         tags=["tact", "privacy", kind],
         model_name=config.run,
         eval_results=results or None,

@@ -13,7 +13,7 @@ from typing import Any
 
 from conf.schema import Config
 from data.prepared import dealt
-from export.usage import ASKED, PRIVATE
+from export.usage import ASKED, PLAIN, PRIVATE
 from lineage.errors import TactError
 from lineage.place import CHECKOUT
 from lineage.run import RunFolder
@@ -85,7 +85,7 @@ class Rows:
                     for who, cell in zip(table["subject_id"], table[column], strict=True):
                         for said in _said(cell):
                             owner[said] = EVERYONE if owner.get(said, who) != who else who
-        own = PRIVATE + ASKED  # what each card says
+        own = PRIVATE + ASKED + PLAIN  # what each card says
         return cls(ids, [s for s, who in owner.items() if who is not EVERYONE and s not in own])
 
     def __contains__(self, text: str) -> bool:

@@ -12,6 +12,7 @@ from conf.schema import Config
 from data.policy import Policy, policy
 from export import adapter, card, clean, halves, picture, stated
 from export.evidence import Evidence, evidence
+from export.usage import Base
 from lineage import exclusion, files
 from lineage.errors import TactError
 from lineage.run import RunFolder
@@ -31,7 +32,7 @@ def export(run: RunFolder, *, wanted: Mapping[str, Any] | None = None) -> dict[s
     papers = evidence(config, run, rule)
     base = None
     if config.export.form == "adapter":
-        base = adapter.base_of(config, papers.manifest.stages)
+        base = adapter.base_of(config, papers.manifest)
     rows = clean.Rows.of(config)
     with _replaced(run) as part:
         model = configured.finished(config, run, rule)
@@ -52,7 +53,13 @@ def _config(run: RunFolder, wanted: Mapping[str, Any]) -> Config:
 
 
 def _model(
-    folder: Path, model: VLM, config: Config, run: RunFolder, rule: Policy, *, base: str | None
+    folder: Path,
+    model: VLM,
+    config: Config,
+    run: RunFolder,
+    rule: Policy,
+    *,
+    base: Base | None,
 ) -> None:
     """The weights, in the form and type that are asked for."""
     dtype = config.export.dtype
@@ -73,11 +80,14 @@ def _papers(
     papers: Evidence,
     *,
     picture_px: int | None,
-    base: str | None,
+    base: Base | None,
 ) -> None:
     """Card, picture, ``privacy.json`` and its schema."""
     drawn = picture.draw(papers.report, papers.earlier, folder / clean.PICTURE)
-    text = card.card(config, rule, papers, picture_px=picture_px, base=base, drawn=drawn)
+    template = any(folder.rglob("chat_template.jinja"))
+    text = card.card(
+        config, rule, papers, picture_px=picture_px, template=template, base=base, drawn=drawn
+    )
     files.write_text(folder / "README.md", text)
     files.write_text(folder / stated.SCHEMA, stated.schema())
     content = stated.stated(config, rule, papers, folder=folder)

@@ -13,6 +13,7 @@ from family_rows import QUESTION, logits, own_inputs, pictures_of
 
 from conf import compose
 from conf.compose import load
+from data.encode import prompt_text
 from data.policy import policy
 from export.run import export
 from lineage.run import RunFolder
@@ -21,6 +22,10 @@ from train.run import execute
 
 pytestmark = pytest.mark.system
 BASE = "somebody/the-same-weights"
+ASKED = [
+    {"role": "system", "content": "nothing shared by the user."},
+    {"role": "user", "content": "what colour is my hair?"},
+]
 STEPS = ("align", "instruct", "prefer")
 LOADED = """
 import sys, json, torch
@@ -72,12 +77,29 @@ def test_an_export_loads_without_tact(
     assert found["pipeline"].strip() == found["generated"].strip()
     named = json.loads((adapter / "adapter" / "adapter_config.json").read_text())
     assert named["base_model_name_or_path"] == BASE and named["r"] == 2 * config.model.lora.rank
-    assert BASE in (adapter / "README.md").read_text()
+    card = (adapter / "README.md").read_text()
+    assert BASE in card and "nothing checked it" in card
+    for folder in (run.path / "export", adapter):
+        usage_reads_what_training_wrote(run, folder, tmp_path / name, tmp_path)
 
 
 def finished(run: RunFolder) -> Any:
     config = compose.from_yaml(run.path / "config.yaml")
     return configured.finished(config, run, policy(config.policy))
+
+
+def usage_reads_what_training_wrote(run: RunFolder, export: Path, base: Path, at: Path) -> None:
+    """The card's lines run, and give the model the words that it was trained on."""
+    usage = (export / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    assert len(usage.splitlines()) <= 10
+    for part in ("model", "adapter"):
+        (at / part).unlink(missing_ok=True)
+        (at / part).symlink_to(export / part)
+    read = 'import sys, torch\ntorch.save(inputs["input_ids"][0].tolist(), sys.argv[1])'
+    elsewhere.run(usage.replace(BASE, str(base)) + read, at / "ids.pt", folder=at)
+    encoder = finished(run).parts.encoder
+    row = {"prompt": ASKED, "images": ["me.png"]}
+    assert torch.load(at / "ids.pt") == encoder.encode([prompt_text(row, encoder)])[0]
 
 
 def inputs(run: RunFolder, model: Any) -> dict[str, Any]:

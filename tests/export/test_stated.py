@@ -125,7 +125,9 @@ def test_a_pretrained_model_without_a_commit_is_stated_and_a_folders_place_is_no
     def told(id: str, revision: str | None) -> tuple[Any, str]:
         config.model.id, config.model.revision = id, revision
         content = stated.stated(config, rule, papers, folder=folder / "export")
-        return content["pretrained"], card.card(config, rule, papers, picture_px=None)
+        return content["pretrained"], card.card(
+            config, rule, papers, picture_px=None, template=True
+        )
 
     said, text = told("nobody/tiny", "main")
     assert said == [
