@@ -1,7 +1,8 @@
 """What an export may state of a run: each thing checked against the run's own weights, or refused.
 
 Each refusal has a reason of its own: a stage or report that is missing, weights, ledger or report
-that are not the run's, a bound of the policy that is not met.
+that are not the run's, a config that is not the one that was trained and measured, a bound of the
+policy that is not met.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conf import rules
+from conf import compose, rules
 from conf.schema import Config
 from data.policy import Policy
 from lineage import files
 from lineage.errors import TactError
-from lineage.run import Manifest, RunFolder, StageState
+from lineage.run import DONE, Manifest, RunFolder, StageState
 from privacy import verify
 
 Content = dict[str, Any]
@@ -40,6 +41,8 @@ def evidence(config: Config, run: RunFolder, policy: Policy) -> Evidence:
     stages = _finished(config, run)
     ledger = verify.stated(config, run) if config.privacy.epsilon is not None else None
     *earlier, last = _reports(config, run, stages)
+    if last is not None:
+        _same_config(last, config, policy, again=_again(run, stages))
     not_met = _not_met(policy, last, ledger, allow=config.export.allow, run=run.name)
     return Evidence(run.read(), last, tuple(r for r in earlier if r), ledger, not_met)
 
@@ -62,6 +65,15 @@ def _finished(config: Config, run: RunFolder) -> list[StageState]:
             f"run={run.name} never finished: {', '.join(missing) or 'all stages'} missing. Run the "
             f"same command again (it resumes), then export"
         )
+    for s in stages:
+        now = s.stage in config.stage and rules.is_public(config, config.stage[s.stage])
+        if s.state == DONE and s.stage in config.stage and s.public != now:
+            told = ("not public", "public") if now else ("public", "not public")
+            raise TactError(
+                f"run={run.name}: the people of stage {s.stage} were {told[0]} as it trained, and "
+                f"the config has them {told[1]}; restore data.public and stage.{s.stage}.people in "
+                "config.yaml"
+            )
     return stages
 
 
@@ -96,10 +108,7 @@ def _after(config: Config) -> set[str]:
 
 def _whole(path: Path, stages: Sequence[StageState], run: RunFolder) -> Content:
     report: Content = files.read_json(path)
-    again = (
-        f"measure again, then export: python -m evaluation run={run.name} "
-        f"stage={stages[-1].stage} again=true"
-    )
+    again = _again(run, stages)
     if report.get("weights_sha256") != [s.weights_sha256 for s in stages]:
         raise TactError(f"run={run.name}: its report is of other weights than its own; {again}")
     digest = report.pop("digest", None)
@@ -108,6 +117,32 @@ def _whole(path: Path, stages: Sequence[StageState], run: RunFolder) -> Content:
             f"run={run.name}: its report is not as it was measured (its digest differs); {again}"
         )
     return report
+
+
+def _same_config(report: Content, config: Config, policy: Policy, *, again: str) -> None:
+    """TactError where the last report was made, and its bounds judged, under another config."""
+    then, now = report.get("bounds", {}), policy.bounds
+    if then != now:
+        raise TactError(
+            f"run={config.run}: its report was judged by the bounds {_bounds(then)}, and the "
+            f"policy now has {_bounds(now)}; restore policy.bounds in config.yaml, or {again}"
+        )
+    if report.get("config_sha256") != compose.fingerprint(config):
+        raise TactError(
+            f"run={config.run}: config.yaml is not the one that its report was made with; restore "
+            f"it, or {again}"
+        )
+
+
+def _bounds(bounds: Mapping[str, float]) -> str:
+    return ", ".join(f"{name}={bound:g}" for name, bound in bounds.items()) or "none"
+
+
+def _again(run: RunFolder, stages: Sequence[StageState]) -> str:
+    return (
+        f"measure again, then export: python -m evaluation run={run.name} "
+        f"stage={stages[-1].stage} again=true"
+    )
 
 
 def _not_met(

@@ -41,6 +41,11 @@ REASONS = {
     "bound not met": "bounds leak_rate by 0.05 and that is not met",
     "bound not measured": "bounds attacker_auc by 0.6 .* Nothing measured it",
     "epsilon's bound not met": "bounds epsilon by 2 and that is not met",
+    "bounds dropped": "judged by the bounds leak_rate=0.05, attacker_auc=0.6, .* now has none;",
+    "bound raised": "the policy now has leak_rate=1, attacker_auc=0.6;",
+    "private people made public": "people of stage instruct were not public as it trained",
+    "public people made private": "people of stage base_tower were public as it trained",
+    "test people made public": "config.yaml is not the one that its report was made with",
     "unknown bound allowed": "has no bound 'leaks'",
     "path of this machine": "README.md holds a path of this machine",
     "token": "README.md holds a token or a key",
@@ -63,9 +68,17 @@ def change(run: RunFolder, **options: Any) -> None:
     files.write_text(run.path / "config.yaml", compose.to_yaml(config))
 
 
+def remeasured(run: RunFolder) -> None:
+    """The last report, as if it had been made under the config that is there now."""
+    config = compose.from_yaml(run.path / "config.yaml")
+    now = {"bounds": policy(config.policy).bounds, "config_sha256": compose.fingerprint(config)}
+    measured(run, lambda r: r.update(now), again=True)
+
+
 def ledger(run: RunFolder, *, steps: int = 20, **content: Any) -> Ledger:
     """A ledger of the run's own private stages, as training leaves it but for ``content``."""
     change(run, **{f"privacy__{k}": v for k, v in PRIVACY.items()})
+    remeasured(run)
     config = compose.from_yaml(run.path / "config.yaml")
     made = Ledger.begin(run.path, bare(config), key_known=False)
     for state in run.finished_stages():
@@ -157,6 +170,17 @@ def tamper(case: str, run: RunFolder) -> None:
             ledger(run)
             bounds = {"leak_rate": 0.05, "attacker_auc": 0.6, "epsilon": 2.0}
             change(run, policy__bounds=bounds)
+            remeasured(run)
+        case "bounds dropped":
+            change(run, policy__bounds={}, export__allow=[])
+        case "bound raised":
+            change(run, policy__bounds={"leak_rate": 1.0, "attacker_auc": 0.6})
+        case "private people made public":
+            change(run, data__public=["public", "validation", "private"])
+        case "public people made private":
+            change(run, data__public=["validation"])
+        case "test people made public":
+            change(run, data__public=["public", "validation", "test"])
         case "unknown bound allowed":
             change(run, export__allow=["leaks"])
         case "path of this machine":
@@ -204,6 +228,11 @@ def test_what_was_not_tampered_with_is_not_refused(
     papers = evidence(config, run, policy(config.policy))
     assert papers.ledger is not None and papers.ledger["charged_steps"]["prefer"] == 20
     assert papers.report is not None and len(papers.earlier) == 1
+    stages = [s.stage for s in run.finished_stages()]
+    change(run, description="told anew", steps=stages, cache="elsewhere", logger={},
+           trainer__threads=2, export__dtype="bfloat16")  # fmt: skip
+    config = compose.from_yaml(run.path / "config.yaml")
+    assert evidence(config, run, policy(config.policy)).report == papers.report
 
 
 def places(folder: Path) -> dict[str, str]:
