@@ -46,4 +46,5 @@ def test_a_recipe_trains_its_epochs_and_exports(tmp_path: Path, name: str) -> No
     }
     assert (stages["align"].trains, stages["prefer"].trains) == (["interface"], ["lora"])
     stated = json.loads((run.path / "export" / "privacy.json").read_text())
-    assert "USER-VLM" in stated["data"]["terms"]["name"], stated["data"]
+    (terms,) = stated["data"]["terms"]
+    assert "USER-VLM" in terms["name"] and terms["stages"] == ["align", "instruct", "prefer"]

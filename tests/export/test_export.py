@@ -175,7 +175,7 @@ def test_nothing_of_this_machine_is_in_an_export(finished: Callable[[str], Path]
                 assert str(folder.parents[1]) not in text and str(Path.home()) + "/" not in text
         stated = json.loads((folder / "privacy.json").read_text())
         assert stated["differential_privacy"]["epsilon"] is None
-        assert stated["data"]["terms"]["name"] == "rendered people"
+        assert [each["name"] for each in stated["data"]["terms"]] == ["rendered people"]
 
 
 def test_a_run_that_never_finished_is_not_exported(

@@ -200,7 +200,7 @@ def test_the_cards_licence_is_that_of_what_the_weights_come_from(
 ) -> None:
     config = compose.load(["experiment=demo", "run=x", *words], check=False)
     papers = Evidence(Manifest(stages=[StageState("align", "done", [], 1)]), None, (), None, {})
-    text = card.card(config, policy(config.policy), papers, picture_px=None)
+    text = card.card(config, policy(config.policy), papers, picture_px=None, template=True)
     data = ModelCard(text).data
     assert (data.license, data.license_name) == (("other" if name else "apache-2.0"), name)
     assert data.base_model == bases
@@ -225,7 +225,8 @@ def test_a_parents_model_is_named_where_parts_of_it_were_taken_alone(tmp_path: P
     [found] = licences.of_models(config, run.read())
     assert found["hub_id"] == "google/gemma-3-4b-it" and found["licence"]["name"] == "gemma"
     papers = Evidence(run.read(), None, (), None, {})
-    data = ModelCard(card.card(config, policy(config.policy), papers, picture_px=None)).data
+    rule = policy(config.policy)
+    data = ModelCard(card.card(config, rule, papers, picture_px=None, template=True)).data
     assert data.base_model == ["google/gemma-3-4b-it"] and data.license == "other"
 
 
