@@ -15,20 +15,24 @@ from conf.schema import Config
 from data.prepared import dealt
 from export.usage import ASKED, PLAIN, PRIVATE
 from lineage.errors import TactError
-from lineage.place import CHECKOUT
+from lineage.place import CHECKOUT, place
 from lineage.run import RunFolder
+from models import origin
 
 KINDS = (".json", ".jinja", ".md", ".model", ".png", ".py", ".safetensors", ".txt")
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt")
 PICTURE = "frontier.png"  # the card's own, the only one
 PATH = re.compile(
-    r"(?<![\w.:/}-])/(?:home|Users|root|mnt|scratch|tmp|work|data|media|gpfs|lustre|cluster)/[\w.~-]+"
-    r"|\b[A-Za-z]:\\Users\\\w+"
+    r"(?<![\w.:/}-])/(?:home|Users|Volumes|root|mnt|scratch|tmp|work|workspace|data|media|gpfs|lustre"
+    r"|cluster|nfs|opt|var|srv|storage|projects?)/[\w.~-]+"
+    r"|(?<![\w.:/~-])~/[\w.-]|\bfile:/+[\w.~]|\b[A-Za-z]:(?:/\w|[\\/]+Users[\\/]+\w)"
 )
 TOKENS = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,}|gh[opsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}"
-    r"|sk-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}|xox[abp]-[\w-]{10,})"
+    r"|sk-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}|xox[abp]-[\w-]{10,}|npm_[A-Za-z0-9]{30,}"
+    r"|AIza[\w-]{30,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"  # the last: a JSON web token
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|://[^\s/:@\"'<>{}]+:[^\s/@\"'<>{}]+@[\w.-]"  # user:password@host in an address
 )
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_TOKEN",
            "MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY")  # fmt: skip
@@ -56,11 +60,21 @@ def check(folder: Path, *, places: Collection[str], rows: "Rows") -> None:
             raise _refused(name, reason, fix)
 
 
-def places(run: RunFolder) -> set[str]:
-    """Folders of this machine that no file may name."""
-    here = {run.path, run.path.parent, CHECKOUT, Path.home(), Path.cwd()}
-    both = {str(p) for p in here} | {str(p.resolve()) for p in here}
+def places(run: RunFolder, config: Config) -> set[str]:
+    """Folders of this machine that no file may name: the run's, and those that its config names."""
+    here = {run.path, run.path.parent, CHECKOUT, Path.home(), Path.cwd(), *_named(config)}
+    both = {str(p.absolute()) for p in here} | {str(p.resolve()) for p in here}
     return {p for p in both if len(p) > len("/xx")}
+
+
+def _named(config: Config) -> Iterator[Path]:
+    """What the config reads and writes that lies on this machine: cache, source, models."""
+    yield from (place(config.cache), place(config.checkpoints))
+    for name in (*config.data.source.values(), *origin.named(config.model).values()):
+        if isinstance(name, str):
+            path = Path(name).expanduser()
+            if path.is_absolute() or path.exists():
+                yield path
 
 
 class Rows:
@@ -68,6 +82,10 @@ class Rows:
 
     def __init__(self, ids: Collection[str], sentences: Collection[str]) -> None:
         self.ids = {i for i in ids if len(i) >= LEAST and not i.isdigit()}
+        self.spaced: dict[str, list[str]] = {}  # longest word → ids of several words
+        for i in self.ids:
+            if not WORDS[0].fullmatch(i):
+                self.spaced.setdefault(max(WORDS[-1].findall(i), key=len, default=""), []).append(i)
         self.sentences = {s for s in sentences if len(s) >= SENTENCE}
 
     @classmethod
@@ -90,13 +108,18 @@ class Rows:
 
     def __contains__(self, text: str) -> bool:
         words = {word for kind in WORDS for word in kind.findall(text)}
-        return bool(self.ids & words) or any(s in text for s in self.sentences)
+        several = [i for word in self.spaced.keys() & words for i in self.spaced[word]]
+        return (
+            bool(self.ids & words)
+            or any(re.search(rf"(?<!\w){re.escape(i)}(?!\w)", text) for i in several)
+            or any(s in text for s in self.sentences)
+        )
 
 
 def _reasons(
     text: str, places: Collection[str], rows: Rows, *, vocabulary: bool
 ) -> Iterator[tuple[str, str]]:
-    named = any(f"{place}/" in text or f'{place}"' in text for place in places)
+    named = any(re.search(rf"(?<![\w./}}-]){re.escape(p)}(?![\w-])", text) for p in places)
     if not vocabulary and (named or PATH.search(text)):
         yield "holds a path of this machine", "take it out of the config or the model's own files"
     if TOKENS.search(text) or any(secret in text for secret in _secrets()):

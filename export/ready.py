@@ -28,5 +28,5 @@ def ready(run: RunFolder, *, cache: str | None = None) -> Path:
         raise TactError(f"run={run.name}: a file of its export was changed or is missing; {again}")
     config = compose.from_yaml(run.path / "config.yaml")
     config.cache = cache or config.cache
-    clean.check(folder, places=clean.places(run), rows=clean.Rows.of(config))
+    clean.check(folder, places=clean.places(run, config), rows=clean.Rows.of(config))
     return folder

@@ -39,7 +39,7 @@ def export(run: RunFolder, *, wanted: Mapping[str, Any] | None = None) -> dict[s
         px = model.parts.encoder.picture_px
         _model(part, model, config, run, rule, base=base)
         _papers(part, config, rule, papers, picture_px=px, base=base)
-        clean.check(part, places=clean.places(run), rows=rows)
+        clean.check(part, places=clean.places(run, config), rows=rows)
     return {"run": run.name, "export": str(run.path / "export"), "not_met": papers.not_met}
 
 

@@ -307,6 +307,52 @@ def test_a_sets_own_sentences_are_rows(tmp_path: Path, short: Callable[..., list
     assert "a red coat" not in found and "you are a helpful assistant to them" not in found
 
 
+FOUND = {
+    **{f"read from /{root}/faces/a": "path" for root in
+       ("nfs", "opt", "var", "srv", "project", "projects", "storage", "Volumes")},
+    "read from ~/faces": "path",
+    '{"at": "C:/Users/ann"}': "path",
+    '{"at": "C:\\\\Users\\\\ann"}': "path",
+    "file:///faces/a": "path",
+    "see Anna Maria Rossi.": "row",
+    '{"picture": "people/anna-1.png"}': "row",
+    "of GCC/0045/001.jpg": "row",
+    "key " + ".".join(["eyJ" + "hbGciOi" * 3, "eyJ" + "zdWIiOi" * 3, "x1_" * 9]): "token",
+    "key npm_" + "a1" * 18: "token",
+    "key AIza" + "Sy1-_" * 7: "token",
+    "postgres://ann:secret@db.example.org/x": "token",
+}  # fmt: skip
+NOT_FOUND = (
+    "https://example.org/opt/x/var/y and/or application/json, 1/2 of a/b",
+    '{"split": "\\\\s+/(?!opt/x)", "said": "Q:\\nA:\\n", "a": "/", "b": "</opt>"}',
+    "{{ '~/' }} {{ a ~ b }} https://example.org/~ann/x ~ /",
+    "http://example.org:8080/a@b, mail ann:x@example.org",
+    "Anna Maria Rossini, people/anna-12, GCC/0045/001.jpgs",
+)
+
+
+@pytest.mark.parametrize("said", [*FOUND, *NOT_FOUND])
+def test_paths_keys_and_ids_are_told_from_other_words(tmp_path: Path, said: str) -> None:
+    rows = clean.Rows(["Anna Maria Rossi", "people/anna-1", "GCC/0045/001.jpg"], [])
+    (tmp_path / "config.json").write_text(said)
+    if said in NOT_FOUND:
+        return clean.check(tmp_path, places=[], rows=rows)
+    with pytest.raises(TactError, match=f"holds a {FOUND[said]}"):
+        clean.check(tmp_path, places=[], rows=rows)
+
+
+def test_folders_that_the_config_names_are_places(tmp_path: Path) -> None:
+    own = {"cache": "/a/cache", "data.source.path": "/b/faces", "model.id": "/c/llava"}
+    words = ["data=folder", "model=pretrained", "run=x", *[f"{k}={v}" for k, v in own.items()]]
+    named = clean.places(RunFolder(tmp_path), compose.load(words, check=False))
+    assert {*own.values()} < named
+    (tmp_path / "config.json").write_text("https://example.org/b/faces, /b/faces-of-others")
+    clean.check(tmp_path, places=named, rows=clean.Rows([], []))
+    (tmp_path / "config.json").write_text("read from /b/faces.")
+    with pytest.raises(TactError, match="holds a path"):
+        clean.check(tmp_path, places=named, rows=clean.Rows([], []))
+
+
 def text(said: str) -> list[dict[str, str]]:
     return [{"type": "text", "text": said}]
 
