@@ -119,7 +119,7 @@ class Rows:
 def _reasons(
     text: str, places: Collection[str], rows: Rows, *, vocabulary: bool
 ) -> Iterator[tuple[str, str]]:
-    named = any(re.search(rf"(?<![\w./}}-]){re.escape(p)}(?![\w-])", text) for p in places)
+    named = any(re.search(rf"(?<![\w./}}<-]){re.escape(p)}(?![\w-])", text) for p in places)
     if not vocabulary and (named or PATH.search(text)):
         yield "holds a path of this machine", "take it out of the config or the model's own files"
     if TOKENS.search(text) or any(secret in text for secret in _secrets()):

@@ -42,7 +42,7 @@ def evidence(config: Config, run: RunFolder, policy: Policy) -> Evidence:
     ledger = verify.stated(config, run) if config.privacy.epsilon is not None else None
     *earlier, last = _reports(config, run, stages)
     if last is not None:
-        _same_config(last, config, policy, again=_again(run, stages))
+        _same_config(last, config, policy, run=run.name, again=_again(run, stages))
     not_met = _not_met(policy, last, ledger, allow=config.export.allow, run=run.name)
     return Evidence(run.read(), last, tuple(r for r in earlier if r), ledger, not_met)
 
@@ -119,17 +119,17 @@ def _whole(path: Path, stages: Sequence[StageState], run: RunFolder) -> Content:
     return report
 
 
-def _same_config(report: Content, config: Config, policy: Policy, *, again: str) -> None:
+def _same_config(report: Content, config: Config, policy: Policy, *, run: str, again: str) -> None:
     """TactError where the last report was made, and its bounds judged, under another config."""
     then, now = report.get("bounds", {}), policy.bounds
     if then != now:
         raise TactError(
-            f"run={config.run}: its report was judged by the bounds {_bounds(then)}, and the "
+            f"run={run}: its report was judged by the bounds {_bounds(then)}, and the "
             f"policy now has {_bounds(now)}; restore policy.bounds in config.yaml, or {again}"
         )
     if report.get("config_sha256") != compose.fingerprint(config):
         raise TactError(
-            f"run={config.run}: config.yaml is not the one that its report was made with; restore "
+            f"run={run}: config.yaml is not the one that its report was made with; restore "
             f"it, or {again}"
         )
 

@@ -150,7 +150,7 @@ def _commit(api: HfApi, to: str, local: Mapping[str, Path]) -> str:
 
 
 def _compare(api: HfApi, to: str, commit: str, local: Mapping[str, Path]) -> None:
-    """TactError where the Hub holds anything else than what lies here; it is then private."""
+    """TactError where the Hub holds anything else than what lies here, which is then hidden."""
     there = _there(api, to, revision=commit)
     odd = sorted(there.keys() ^ local.keys())
     odd += [name for name in local if name in there and not _same(there[name], local[name])]
@@ -171,8 +171,8 @@ def _withdrawn(api: HfApi, to: str) -> str:
         if _is_private(api, to):
             return "it was public and was made private"
     except TactError as error:
-        return f"IT MAY STAND PUBLIC: make it private on the Hub ({error})"
-    return "IT STANDS PUBLIC: make it private on the Hub"
+        return f"it may stand public: make it private on the Hub ({error})"
+    return "it stands public: make it private on the Hub"
 
 
 def _same(there: RepoFile, path: Path) -> bool:

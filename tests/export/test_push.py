@@ -161,7 +161,7 @@ def test_content_of_a_wrong_hash_is_found_and_not_made_public(hub: Hub, run: Run
 
 WITHDRAWN = {
     "it was public and was made private": [],
-    "IT MAY STAND PUBLIC": [Fault("PUT", "/settings", 403, 99)],
+    "it may stand public": [Fault("PUT", "/settings", 403, 99)],
 }
 
 
@@ -174,7 +174,7 @@ def test_wrong_content_in_a_public_repository_is_withdrawn(
     hub.faults = [Fault("PUT", "/store/", "corrupt"), *map(replace, WITHDRAWN[said])]
     with pytest.raises(TactError, match=f"holds other content than was sent.*{said}"):
         pushed(run, update=True, public=True)
-    assert (hub.repos[TO].visibility == "public") == ("STAND PUBLIC" in said)
+    assert (hub.repos[TO].visibility == "public") == ("stand public" in said)
 
 
 def test_nothing_goes_into_a_public_repository_without_leave(

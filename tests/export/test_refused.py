@@ -346,7 +346,9 @@ def test_folders_that_the_config_names_are_places(tmp_path: Path) -> None:
     words = ["data=folder", "model=pretrained", "run=x", *[f"{k}={v}" for k, v in own.items()]]
     named = clean.places(RunFolder(tmp_path), compose.load(words, check=False))
     assert {*own.values()} < named
-    (tmp_path / "config.json").write_text("https://example.org/b/faces, /b/faces-of-others")
+    (tmp_path / "config.json").write_text(
+        "https://example.org/b/faces, </b/faces>, /b/faces-of-others"
+    )
     clean.check(tmp_path, places=named, rows=clean.Rows([], []))
     (tmp_path / "config.json").write_text("read from /b/faces.")
     with pytest.raises(TactError, match="holds a path"):
