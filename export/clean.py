@@ -73,7 +73,7 @@ def _named(config: Config) -> Iterator[Path]:
     for name in (*config.data.source.values(), *origin.named(config.model).values()):
         if isinstance(name, str):
             path = Path(name).expanduser()
-            if path.is_absolute() or path.exists():
+            if name.startswith(("/", "~")) or path.exists():
                 yield path
 
 
