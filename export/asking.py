@@ -6,15 +6,16 @@ No message tells a token, or an address with what it was signed by.
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx2
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 
 from lineage.errors import TactError
+from models.reach import chain, response, status
 
 TRIES, LONGEST_S = 5, 600.0
 FAILURES = (httpx2.HTTPError, OSError, RuntimeError, ValueError)
@@ -47,37 +48,18 @@ def asked(call: Callable[[], T], to: str) -> T:
     raise AssertionError("unreachable")
 
 
-def status(error: BaseException) -> int | None:
-    """That of the Hub's answer; None where there was none."""
-    response = _response(error)
-    return None if response is None else int(response.status_code)
-
-
 def _passes(error: BaseException) -> bool:
     """Whether it may go well a moment later."""
     number = status(error)
     if number is None:
-        return any(isinstance(each, NETWORK) for each in _chain(error))
+        return any(isinstance(each, NETWORK) for each in chain(error))
     return number in (408, 429) or number >= 500
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    inner: BaseException | None = error
-    while inner is not None:
-        yield inner
-        inner = inner.__cause__ or inner.__context__
-
-
-def _response(error: BaseException) -> Any:
-    """The Hub's answer behind an error, or None where there was none."""
-    found = (getattr(each, "response", None) for each in _chain(error))
-    return next((response for response in found if response is not None), None)
 
 
 def _wait_s(error: BaseException) -> float | None:
     """What ``Retry-After`` asks for, as seconds or as a date; None where it asks for nothing."""
-    response = _response(error)
-    after = "" if response is None else response.headers.get("Retry-After", "").strip()
+    answer = response(error)
+    after = "" if answer is None else answer.headers.get("Retry-After", "").strip()
     if after.isdigit():
         return float(after)
     try:
@@ -123,7 +105,7 @@ def _when(error: BaseException) -> str:
 
 def _reason(error: BaseException) -> str:
     """The Hub's own words, where it has any."""
-    said = next(filter(None, (getattr(e, "server_message", None) for e in _chain(error))), "")
+    said = next(filter(None, (getattr(e, "server_message", None) for e in chain(error))), "")
     return _plain(said) or "it gives no reason"
 
 

@@ -15,10 +15,11 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import logging as hub_logging
 
-from export.asking import asked, status
+from export.asking import asked
 from lineage import files
 from lineage.errors import TactError
 from lineage.run import PUSHED, RunFolder
+from models.reach import status
 
 KEPT = (".gitattributes",)  # the Hub's own
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import constants, get_token, scan_cache_dir
 from huggingface_hub.errors import (
@@ -27,7 +28,7 @@ def why(error: BaseException, name: str, revision: str | None = None) -> str | N
 
     ``name``: the Hub id that was asked for, at ``revision``.
     """
-    kinds = tuple(_chain(error))
+    kinds = tuple(chain(error))
     if any(isinstance(e, GatedRepoError) for e in kinds):
         if get_token() is None:
             return (
@@ -43,7 +44,7 @@ def why(error: BaseException, name: str, revision: str | None = None) -> str | N
         )
     if any(isinstance(e, RepositoryNotFoundError) for e in kinds):
         return "the Hub has no such model, or not for this token"
-    return _refused(kinds) or _not_here(error, name, revision)
+    return _refused(error) or _not_here(error, name, revision)
 
 
 def snapshot(name: str, revision: str | None) -> Path | None:
@@ -91,10 +92,9 @@ def cached() -> str:
     return (", ".join(found[:SHOWN]) + more) or "no model"
 
 
-def _refused(kinds: tuple[BaseException, ...]) -> str | None:
+def _refused(error: BaseException) -> str | None:
     """What the Hub's own refusal says and how it is mended; None where it refused nothing."""
-    answers = (getattr(e, "response", None) for e in kinds)
-    match next((int(a.status_code) for a in answers if a is not None), None):
+    match status(error):
         case 401 if get_token() is None:
             return "the Hub asks for a token: `hf auth login`, or set HF_TOKEN"
         case 401:
@@ -112,15 +112,15 @@ def _refused(kinds: tuple[BaseException, ...]) -> str | None:
                 "the Hub asks to come back later (429, too many requests from here): wait, then "
                 "run the same command again; what is fetched stays"
             )
-        case int(status) if status >= 500:
-            return f"the Hub answered {status}: run the same command again later"
+        case int(number) if number >= 500:
+            return f"the Hub answered {number}: run the same command again later"
     return None
 
 
 def _not_here(error: BaseException, name: str, revision: str | None) -> str | None:
     """What the cache has, and lacks, of a model that can't be asked for; None where it is whole."""
     cut_off = any(isinstance(e, LocalEntryNotFoundError | OfflineModeIsEnabled)
-                  for e in _chain(error))  # fmt: skip
+                  for e in chain(error))  # fmt: skip
     here = snapshot(name, revision)
     lacks = lacking(here) if here is not None and isinstance(error, OSError) else []
     if not cut_off and not lacks:
@@ -141,7 +141,20 @@ def _not_here(error: BaseException, name: str, revision: str | None) -> str | No
     return f"{where} and {held} a folder, or {mend} and run the same command again"
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def response(error: BaseException) -> Any:
+    """The Hub's answer behind an error, or None where there was none."""
+    found = (getattr(each, "response", None) for each in chain(error))
+    return next((answer for answer in found if answer is not None), None)
+
+
+def status(error: BaseException) -> int | None:
+    """That of the Hub's answer; None where there was none."""
+    answer = response(error)
+    return None if answer is None else int(answer.status_code)
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from, the innermost last."""
     inner: BaseException | None = error
     while inner is not None:
         yield inner
