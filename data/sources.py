@@ -7,7 +7,7 @@ its own (``messages`` or ``prompt``/``chosen``/``rejected``, TRL's formats).
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def folder(
     if not rows:
         raise DataError(f"{file.name}: it has no rows")
     shown = [(row["image"]["path"], row["subject_id"]) for row in rows]
-    out = excluded(Path(cache).expanduser()).keys()
+    out = excluded(cache).keys()
     stands = one_name_each(shown, out=out, same_picture=same_picture, missing=True)
     named = together(stands)
     for row in rows:
@@ -96,23 +96,23 @@ def conversations(
         raise DataError(f"data.source.path={path}: it can't be read ({reason})") from error
     if subject_column in rows.column_names and subject_column != "subject_id":
         rows = rows.rename_column(subject_column, "subject_id")
-    numbers = [f"r{i:07d}" for i in range(len(rows))]
     for column in ("row_id", "picture_id"):
-        rows = _named(rows, column, numbers)
+        rows = _named(rows, column, lambda own: [f"r{i:07d}" for i in range(len(own))])
     # no bound by person holds where a picture's name stands for theirs: train.units says so
-    rows = _named(rows, "subject_id", rows["picture_id"])
+    rows = _named(rows, "subject_id", lambda own: own["picture_id"])
     if not {"image", "images"} & set(rows.column_names):
         raise DataError(f"data.source.path={path}: it has neither an image nor an images column")
     return rows
 
 
-def _named(rows: Dataset, column: str, stands: Sequence[str]) -> Dataset:
+def _named(rows: Dataset, column: str, stands: Callable[[Dataset], Sequence[str]]) -> Dataset:
     """The rows with ids of ``column`` as text; where there is none, what ``stands`` for it."""
     kind = rows.features.get(column)
     if kind == TEXT or isinstance(kind, List):  # a list is refused when people are parted
         return rows
     given = [None] * len(rows) if kind is None else rows[column]
-    own = [other if name is None else str(name) for name, other in zip(given, stands, strict=True)]
+    both = zip(given, stands(rows), strict=True)
+    own = [other if name is None else str(name) for name, other in both]
     rest = rows if kind is None else rows.remove_columns(column)
     return rest.add_column(column, own)
 

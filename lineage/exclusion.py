@@ -12,9 +12,9 @@ from lineage.run import RunFolder, now
 NAME = "excluded.json"
 
 
-def excluded(folder: Path) -> dict[str, str]:
+def excluded(folder: str | Path) -> dict[str, str]:
     """Each who is excluded → since when (UTC), by the list in a folder of runs or a cache."""
-    path = folder / NAME
+    path = Path(folder).expanduser() / NAME
     if not path.exists():
         return {}
     return {str(who): str(since) for who, since in files.read_json(path)["people"].items()}

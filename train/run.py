@@ -123,10 +123,11 @@ def enter(config: Config, run: RunFolder) -> None:
 def _inherit_models(config: Config, run: RunFolder, parent: RunFolder) -> None:
     """Note the models that the parent's parts come from, where these are taken alone."""
     manifest, theirs = run.read(), parent.read()
-    manifest.models_of_parts = theirs.models_of_parts
+    own = []
     if config.parent_parts is not None:
         began = compose.from_yaml(parent.path / "config.yaml").model
-        manifest.models_of_parts = [*licence.begun_with(began, theirs), *theirs.models_of_parts]
+        own = licence.begun_with(began, theirs)
+    manifest.models_of_parts = [*own, *theirs.models_of_parts]
     run.write(manifest)
 
 

@@ -39,7 +39,7 @@ def built(rows: Rows, *, features: Features, cache: str | Path, known_by: Sequen
     if not (folder / WHOLE).exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_leftovers(folder)
-        out = excluded(Path(cache).expanduser()).keys()
+        out = excluded(cache).keys()
         count = _write((_told(row, out) for row in rows(out)), folder, features)
         if not count:
             raise DataError("data.source: it has no rows; look at the folder or file it names")
